@@ -1,0 +1,119 @@
+"""The web application: wiring only."""
+
+import json
+from typing import Any
+
+from flask import Flask, Response
+from flask_smorest import Api
+from flask_swagger_ui import get_swaggerui_blueprint
+from werkzeug.exceptions import HTTPException
+
+from exchange import http
+from exchange.callbacks import api as callbacks
+from exchange.console import api as console
+from exchange.errors import Refusal
+from exchange.funding import api as funding
+from exchange.operations import api as operations
+from exchange.parties import api as parties
+from exchange.pools import api as pools
+from exchange.receivables import api as receivables
+from exchange.registry import api as registry
+from exchange.reports import api as reports
+from exchange.risk import api as risk
+from exchange.schemas import Problem
+from exchange.services import Services
+from exchange.settlement import api as settlement
+
+MAX_BODY_BYTES = 5 * 1024 * 1024
+
+ROOMS = (parties, callbacks, receivables, risk, pools, funding, settlement, reports, operations)
+PUBLIC = (parties, registry, operations, console)
+
+DESCRIPTION = """
+The receivables exchange: trade receivables as signed assets, scored, sold to funders and serviced to the end.
+
+Amounts are integers in minor units. Errors are problems (RFC 9457) with a stable `code`. Operations that move value need an
+`Idempotency-Key`. Get a token from `POST /oauth/token` with a signed client assertion (RFC 7523).
+"""
+
+
+class ProblemApi(Api):  # type: ignore[misc] - flask-smorest has no types
+    """flask-smorest, answering and documenting errors as RFC 9457 problems."""
+
+    ERROR_SCHEMA = Problem
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        """What Flask refuses by itself."""
+        return http.http_problem_response(error)
+
+    def _register_responses(self) -> None:
+        """One documented default: a problem. flask-smorest would document each status as plain JSON."""
+        content = {http.PROBLEM: {"schema": Problem}}
+        response = {"description": "A problem: match on `code`", "content": content}
+        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, response, lazy=True)
+
+
+def create_app(services: Services) -> Flask:
+    """The application on these services."""
+    app, _ = _wired()
+    app.extensions[http.EXTENSION] = services
+    return app
+
+
+def contract_text() -> str:
+    """The OpenAPI document as it is published in openapi/."""
+    _, document = _wired()
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _wired() -> tuple[Flask, dict[str, Any]]:
+    """Every route in its place, and the contract they make."""
+    app = Flask("exchange")
+    app.config.update(
+        API_TITLE="Receivables exchange",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION}},
+    )
+    api = ProblemApi(app)
+    api.spec.components.security_scheme("access_token", TOKEN)
+    for stage in ROOMS:
+        api.register_blueprint(stage.room)
+    for stage in PUBLIC:
+        app.register_blueprint(stage.public)
+    app.register_error_handler(Refusal, http.problem_response)
+    _close_schemas(api)
+    document = _ordered(api)
+    _serve_contract(app, document)
+    return app, document
+
+
+TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From POST /oauth/token"}
+
+
+def _close_schemas(api: Api) -> None:
+    """Every object of the contract is closed but the few that say they are open."""
+    for schema in api.spec.components.schemas.values():
+        if schema.get("type") == "object" and schema.get("properties"):
+            schema.setdefault("additionalProperties", False)
+
+
+def _ordered(api: Api) -> dict[str, Any]:
+    """The OpenAPI document, with paths and schemas in a fixed order."""
+    document: dict[str, Any] = api.spec.to_dict()
+    document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
+    document["paths"] = dict(sorted(document["paths"].items()))
+    return document
+
+
+def _serve_contract(app: Flask, document: dict[str, Any]) -> None:
+    """The contract as JSON, and the same to read and try."""
+
+    @app.get("/openapi.json")
+    def contract() -> Response:
+        """The OpenAPI document."""
+        return http.json_response(document)
+
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Receivables exchange"}))

@@ -1,0 +1,83 @@
+"""Bulk bodies: decoded fast when they are right, explained completely when they are not.
+
+`{"items": [...]}` is taken apart item by item. A good item costs one typed decode; a bad one is read again by its
+marshmallow schema, which names every fault in it at once. One bad item never spoils its neighbours.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import marshmallow as ma
+import msgspec
+
+from exchange.errors import Fault, InvalidRequest
+from exchange.http import json_body
+from exchange.schemas import ItemFault, faults_of
+
+MAX_ITEMS = 1000
+
+Faults = list[Fault]
+
+Item = TypeVar("Item", bound=msgspec.Struct)
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    items: list[msgspec.Raw]
+
+
+class ItemResult(ma.Schema):
+    """What became of one item. `status` reads like an HTTP status."""
+
+    index = ma.fields.Integer(required=True)
+    status = ma.fields.Integer(required=True)
+    errors = ma.fields.List(ma.fields.Nested(ItemFault))
+
+
+def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> list[Item | Faults]:
+    """Each item of the body as a `kind`, or everything that is wrong with it.
+
+    Refuses a body that is not JSON (`MalformedBody`) or not an object with 1 to 1,000 `items` (`InvalidRequest`).
+    """
+    try:
+        items = msgspec.json.decode(raw, type=_Envelope).items
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _envelope_refusal(json_body(raw)) from None
+    if not 1 <= len(items) <= MAX_ITEMS:
+        fault = Fault("bad_length", "/items", f"between 1 and {MAX_ITEMS} items", len(items))
+        raise InvalidRequest(f"Send between 1 and {MAX_ITEMS} items.", faults=(fault,))
+    decoder = _decoder(kind)
+    return [_read_item(item, index, decoder, schema) for index, item in enumerate(items)]
+
+
+def failed(index: int, status: int, faults: Sequence[Fault]) -> dict[str, Any]:
+    """The result of an item that was refused."""
+    return {"index": index, "status": status, "errors": [fault.as_json() for fault in faults]}
+
+
+@lru_cache
+def _decoder(kind: type[Item]) -> msgspec.json.Decoder[Item]:
+    return msgspec.json.Decoder(kind)
+
+
+def _read_item(
+    raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema
+) -> Item | Faults:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        at = f"/items/{index}"
+        faults = faults_of(schema, json_body(bytes(raw)), at=at)
+        return faults or [Fault("invalid_item", at, "the item does not fit the contract")]
+
+
+def _envelope_refusal(body: Any) -> InvalidRequest:  # noqa: ANN401 - whatever JSON holds
+    """Why a well-formed body is not an object with a list of items."""
+    if not isinstance(body, dict):
+        fault = Fault("not_an_object", "", "write a JSON object with `items`", body)
+    elif not isinstance(body.get("items"), list):
+        fault = Fault("not_a_list", "/items", "write a JSON array", body.get("items"))
+    else:
+        unknown = next(name for name in body if name != "items")
+        fault = Fault("unknown_field", f"/{unknown[:64]}", "this field is not part of the contract", body[unknown])
+    return InvalidRequest("The body is not an object with a list of items.", faults=(fault,))

@@ -1,0 +1,161 @@
+"""`exchange`: every command."""
+
+import signal
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from exchange import app, settings, worker
+from exchange.auth import Role
+from exchange.errors import Refusal
+from exchange.migrations import upgrade
+from exchange.operations.queries import checks
+from exchange.parties.actions import register_client
+from exchange.replay import demo as demonstration
+from exchange.replay.command import Replay, replay_file
+from exchange.replay.driver import NeverQuiet
+from exchange.replay.funders import DEFAULT_FILE
+from exchange.replay.progress import Progress
+from exchange.replay.summary import page
+from exchange.replay.supervisor import ChildDied
+from exchange.services import Services, open_services
+from exchange.settings import SettingsError
+from ledger.errors import LedgerError
+from ledger.keys import public_key_from_jwk
+
+DAY = click.DateTime(["%Y-%m-%d"])
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def group() -> None:
+    """The receivables exchange."""
+
+
+def main() -> None:
+    """Run a command; what it refuses is said in a line, with exit code 1."""
+    try:
+        group.main(prog_name="exchange", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except (SettingsError, Refusal, LedgerError, ChildDied, NeverQuiet) as error:
+        click.echo(f"exchange: {error}", err=True)
+        sys.exit(1)
+
+
+@group.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    upgrade(_services().database.url)
+
+
+@group.command("worker")
+def run_worker() -> None:
+    """Do the work: schedules, jobs, sealing, callbacks. Any number of workers may run."""
+    worker.run(_services())
+
+
+@group.command("check")
+def run_checks() -> None:
+    """Recompute books and log from their first entry; exit code 1 when anything is wrong."""
+    services = _services()
+    with services.database.transaction() as session:
+        found = checks(session, services=services)
+    for name, findings in found.items():
+        click.echo(f"{name}: {len(findings) or 'nothing'} wrong")
+        for finding in findings:
+            click.echo("  " + "  ".join(str(value) for value in finding.values()))
+    sys.exit(any(found.values()))
+
+
+@group.command("add-client")
+@click.option("--role", type=click.Choice([Role.OPERATOR.value, Role.AUDITOR.value]), required=True)
+@click.option("--public-jwk", "jwk_file", type=FILE, required=True, help="The client's Ed25519 public key as a JWK.")
+def add_client(role: str, jwk_file: Path) -> None:
+    """Register an operator or auditor by its public key; prints the client id."""
+    services = _services()
+    public_jwk = msgspec.json.decode(jwk_file.read_bytes(), type=dict[str, str])
+    public_key_from_jwk(public_jwk)
+    with services.database.transaction() as session:
+        now = services.clock.now(session)
+        client_id = register_client(
+            session, role=Role(role), party_id=None, public_jwk=public_jwk, now=now, entropy=services.entropy
+        )
+    click.echo(client_id)
+
+
+@group.command()
+@click.option("--check", is_flag=True, help="Only say whether FILE is up to date.")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("openapi/exchange.json"))
+def contract(file: Path, *, check: bool) -> None:
+    """Write the OpenAPI contract to FILE."""
+    written = app.contract_text()
+    if check:
+        sys.exit(not file.exists() or file.read_text() != written)
+    file.write_text(written)
+
+
+@group.command("replay")
+@click.argument("file", type=FILE)
+@click.option("--map", "map_file", type=FILE, help="Names the columns; without it FILE has the canonical names.")
+@click.option("--from", "first_day", type=DAY, required=True, help="Rows before it are known history.")
+@click.option("--to", "last_day", type=DAY, help="The last day of submissions; then the book runs off.")
+@click.option("--funders", "funders_file", type=FILE, default=DEFAULT_FILE, help="Who buys, under which mandates.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed and file give the same bytes.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+def run_replay(  # noqa: PLR0913 - an option each
+    file: Path,
+    map_file: Path | None,
+    first_day: datetime,
+    last_day: datetime | None,
+    funders_file: Path,
+    seed: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Live FILE's receivables day by day through API, jobs and callbacks on a virtual clock, and sum up."""
+    asked = Replay(
+        file=file,
+        first_day=first_day.date(),
+        last_submission=_day(last_day),
+        map_file=map_file,
+        funders_file=funders_file,
+        seed=seed,
+    )
+    summary = replay_file(asked, progress=Progress(), database_url=settings.load().database_url)
+    click.echo(msgspec.json.encode(summary.as_json()) if as_json else page(summary))
+    sys.exit(not summary.is_clean())
+
+
+@group.command()
+def demo() -> None:
+    """Play a small exchange from end to end in .exchange/demo, and prove that it is right."""
+    sys.exit(not demonstration.run_demo(_demo_home(), progress=Progress()))
+
+
+@group.command("run")
+def run_all() -> None:
+    """Serve the demo's exchange on this machine until Ctrl-C; plays the demo first when there is none."""
+    home = _demo_home()
+    if not demonstration.has_demo(home) and not demonstration.run_demo(home, progress=Progress()):
+        sys.exit(1)
+    demonstration.run_forever(home, wait=signal.pause)
+
+
+def _services() -> Services:
+    return open_services(settings.load())
+
+
+def _demo_home() -> Path:
+    return settings.load().home / "demo"
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()

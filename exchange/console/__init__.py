@@ -1,0 +1,1 @@
+"""The first page: what the exchange holds, for whoever opens it."""

@@ -1,0 +1,1 @@
+"""From a pool to a purchase: offers, commitments, and title against money in one posting."""

@@ -1,0 +1,248 @@
+"""The door: every operation of the API is declared here with its role, its contract and its transaction.
+
+A view gets a `Call`, reads or acts, and returns what the contract promises. The door reads the token and the body before
+it opens a transaction, keeps the answer of an idempotent request in that same transaction, and commits.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial, wraps
+from http import HTTPStatus
+from typing import Any, cast
+
+import marshmallow as ma
+import msgspec
+from flask import Response, current_app, request
+from flask_smorest import Blueprint
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from exchange import auth, idempotency
+from exchange.clock import system_now
+from exchange.db import RETRIES, is_retryable
+from exchange.errors import Fault, Forbidden, MalformedBody, Refusal, Unavailable, UnsupportedMediaType
+from exchange.idempotency import Answer
+from exchange.schemas import load
+from exchange.services import Services
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+EXTENSION = "exchange"
+
+View = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, as a view sees it. `body` and `query` are what their schemas read; `raw` is the body's bytes."""
+
+    services: Services
+    session: Session
+    now: datetime
+    caller: auth.Caller
+    body: Any
+    query: Any
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the contract says of one operation, as far as the door has to act on it."""
+
+    roles: frozenset[auth.Role]
+    body: ma.Schema | None
+    query: ma.Schema | None
+    status: int
+    idempotent: bool
+    reads_body: bool
+
+
+class Room(Blueprint):
+    """The operations of one stage."""
+
+    def operation(  # noqa: PLR0913 - a contract has this many parts
+        self,
+        rule: str,
+        *,
+        method: str = "GET",
+        roles: Sequence[auth.Role],
+        result: type[ma.Schema] | ma.Schema,
+        body: type[ma.Schema] | None = None,
+        bulk: type[ma.Schema] | None = None,
+        query: type[ma.Schema] | None = None,
+        status: int = 200,
+        idempotent: bool = False,
+    ) -> Callable[[View], View]:
+        """Declare an operation. `body` is read by the door; `bulk` is only described, the view reads `call.raw`."""
+        operation = Operation(
+            roles=frozenset(roles),
+            body=body() if body else None,
+            query=query() if query else None,
+            status=status,
+            idempotent=idempotent,
+            reads_body=body is not None or bulk is not None,
+        )
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def endpoint(**path: str) -> Response:
+                return _answer(operation, view, path)
+
+            documented = self.response(status, result)(endpoint)
+            documented = self.doc(**_contract(view, operation, body or bulk, query))(documented)
+            return cast("View", self.route(rule, methods=[method])(documented))
+
+        return decorate
+
+
+def services() -> Services:
+    """The services of the application that answers this request."""
+    return cast("Services", current_app.extensions[EXTENSION])
+
+
+def caller_of_request() -> auth.Caller:
+    """Who calls, by the `Authorization` header (`Unauthenticated`)."""
+    at_hand = services()
+    return auth.read_token(
+        at_hand.keyring,
+        authorization=request.headers.get("Authorization"),
+        issuer=at_hand.settings.issuer,
+        now=system_now(),
+    )
+
+
+def json_body(raw: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """The JSON value in `raw` (`MalformedBody`, with the place where reading stopped)."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        fault = Fault("malformed_body", "", str(error))
+        raise MalformedBody(f"The body cannot be read: {error}.", faults=(fault,)) from None
+
+
+def json_response(value: Any, *, status: int = 200, content_type: str = JSON) -> Response:  # noqa: ANN401 - same
+    """`value` as a JSON response."""
+    return Response(msgspec.json.encode(value), status=status, content_type=content_type)
+
+
+def problem_response(error: Refusal) -> Response:
+    """A refusal as an RFC 9457 response."""
+    response = json_response(error.as_problem(), status=error.status, content_type=PROBLEM)
+    response.headers.extend(error.headers)
+    return response
+
+
+def http_problem_response(error: HTTPException) -> Response:
+    """What Flask itself refuses (no such route, wrong method, body too large, a defect), as an RFC 9457 response."""
+    original = error.get_response()
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    code = error.name.lower().replace(" ", "_")
+    problem = {
+        "type": f"urn:exchange:problem:{code}",
+        "title": error.name,
+        "status": status,
+        "code": code,
+        "detail": error.description or error.name,
+        "errors": [Fault(code, "", error.description or error.name).as_json()],
+    }
+    response = json_response(problem, status=status, content_type=PROBLEM)
+    for name in ("Allow", "Retry-After", "Location"):
+        if name in original.headers:
+            response.headers[name] = original.headers[name]
+    return response
+
+
+def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
+    """Authenticate, read, and act in one transaction; again as a whole when PostgreSQL asks for that."""
+    caller = caller_of_request()
+    if caller.role not in operation.roles:
+        allowed = ", ".join(sorted(operation.roles))
+        raise Forbidden(f"This operation is for the role {allowed}; your client has the role {caller.role}.")
+    raw, body = _read_body(operation)
+    query = load(operation.query, request.args.to_dict()) if operation.query else None
+    act = partial(_act, operation, view, path, caller=caller, raw=raw, body=body, query=query)
+    for _ in range(RETRIES):
+        try:
+            return act()
+        except OperationalError as error:
+            if not is_retryable(error):
+                raise Unavailable("The database did not answer.", headers={"Retry-After": "2"}) from error
+    raise Unavailable("Too much happened at once on the same things.", headers={"Retry-After": "1"})
+
+
+def _act(  # noqa: PLR0913 - everything that was read from the request
+    operation: Operation, view: View, path: dict[str, str], *, caller: auth.Caller, raw: bytes, body: Any, query: Any
+) -> Response:
+    at_hand = services()
+    key = idempotency.read_key(request.headers.get("Idempotency-Key")) if operation.idempotent else ""
+    mark = idempotency.fingerprint(request.method, request.path, raw)
+    keep = partial(idempotency.keep, client_id=caller.client_id, key=key, fingerprint=mark)
+    try:
+        with at_hand.database.transaction() as session:
+            now = at_hand.clock.now(session)
+            if operation.idempotent:
+                kept = idempotency.find(session, client_id=caller.client_id, key=key, fingerprint=mark)
+                if kept is not None:
+                    return _replayed(kept)
+            result = view(Call(at_hand, session, now, caller, body, query, raw), **path)
+            response = result if isinstance(result, Response) else json_response(result, status=operation.status)
+            if operation.idempotent:
+                keep(session, answer=_as_answer(response), now=now)
+    except Refusal as refusal:
+        if operation.idempotent and refusal.definitive:
+            with at_hand.database.transaction() as session:
+                keep(session, answer=_as_answer(problem_response(refusal)), now=at_hand.clock.now(session))
+        raise
+    return response
+
+
+def _read_body(operation: Operation) -> tuple[bytes, Any]:
+    if not operation.reads_body:
+        return b"", None
+    if request.mimetype != JSON:
+        fault = Fault("unsupported_media_type", "", "send application/json", request.mimetype)
+        headers = {"Accept-Post": JSON}
+        raise UnsupportedMediaType("Send Content-Type: application/json.", faults=(fault,), headers=headers)
+    raw = request.get_data(cache=False)
+    return raw, load(operation.body, json_body(raw)) if operation.body else None
+
+
+def _as_answer(response: Response) -> Answer:
+    return Answer(response.status_code, response.content_type or JSON, response.get_data())
+
+
+def _replayed(kept: Answer) -> Response:
+    headers = {"Idempotency-Replayed": "true"}
+    return Response(kept.body, status=kept.status, content_type=kept.content_type, headers=headers)
+
+
+def _contract(
+    view: View, operation: Operation, body: type[ma.Schema] | None, query: type[ma.Schema] | None
+) -> dict[str, Any]:
+    """The OpenAPI parts that flask-smorest does not see by itself."""
+    contract: dict[str, Any] = {
+        "operationId": view.__name__,
+        "security": [{"access_token": []}],
+        "x-roles": sorted(operation.roles),
+    }
+    if body is not None:
+        contract["requestBody"] = {"required": True, "content": {JSON: {"schema": body}}}
+    parameters: list[dict[str, Any]] = []
+    if query is not None:
+        parameters.append({"in": "query", "schema": query})
+    if operation.idempotent:
+        parameters.append(IDEMPOTENCY_KEY)
+    if parameters:
+        contract["parameters"] = parameters
+    return contract
+
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 130},
+    "description": "A new value for each new request; the same value repeats the first answer.",
+}

@@ -1,0 +1,1 @@
+"""What the operator looks after: the clock, the checks, whether everything is at rest."""

@@ -1,0 +1,47 @@
+"""The clock, the checks, health."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from exchange import jobs
+from exchange.auth import Role
+from exchange.http import Call, Room, json_response, services
+from exchange.operations import queries, rules
+from exchange.operations.schemas import ChecksShown, ClockSchema, ClockShown
+
+public = Blueprint("health", __name__)
+room = Room("operations", __name__, url_prefix="/v1", description="The clock and the checks")
+
+
+@public.get("/health")
+def health() -> Response:
+    """Whether this process answers and reaches its database."""
+    try:
+        with services().database.transaction() as session:
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return json_response({"status": "database unreachable"}, status=503)
+    return json_response({"status": "ok"})
+
+
+@room.operation("/clock", roles=list(Role), result=ClockShown)
+def show_clock(call: Call) -> dict[str, Any]:
+    """The exchange's time, and whether everything up to it is done."""
+    return queries.clock_state(call.session, services=call.services)
+
+
+@room.operation("/clock", method="PUT", roles=[Role.OPERATOR], body=ClockSchema, result=ClockShown)
+def move_clock(call: Call) -> dict[str, Any]:
+    """Move the virtual clock forward."""
+    rules.check_move(virtual=call.services.settings.virtual_clock, now=call.now, to=call.body["now"])
+    jobs.set_virtual_time(call.session, moment=call.body["now"])
+    return queries.clock_state(call.session, services=call.services)
+
+
+@room.operation("/checks", roles=[Role.OPERATOR, Role.AUDITOR], result=ChecksShown)
+def run_checks(call: Call) -> dict[str, Any]:
+    """Recompute the books and the log from their first entry."""
+    return queries.checks(call.session, services=call.services)

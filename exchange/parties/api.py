@@ -1,0 +1,83 @@
+"""Access tokens, and the operator's register of parties."""
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from exchange import auth
+from exchange.auth import Role
+from exchange.clock import system_now
+from exchange.errors import Fault, InvalidRequest
+from exchange.http import Call, Room, json_response, services
+from exchange.parties import actions
+from exchange.parties.assertion import AssertionRefusedError, authenticate
+from exchange.parties.schemas import FunderCreated, NewParty, OriginatorCreated
+from ledger.keys import KeyRefused, public_key_from_jwk
+
+public = Blueprint("oauth", __name__)
+room = Room("parties", __name__, url_prefix="/v1", description="Originators and funders")
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@public.post("/oauth/token")
+def token() -> Response:
+    """Client credentials with a signed assertion (RFC 6749 4.4, RFC 7523): an access token for ten minutes."""
+    if request.form.get("grant_type") != "client_credentials":
+        return _oauth_error("unsupported_grant_type", "use grant_type=client_credentials", 400)
+    if request.form.get("client_assertion_type") != ASSERTION_TYPE:
+        return _oauth_error("invalid_client", f"use client_assertion_type={ASSERTION_TYPE}", 401)
+    at_hand, now = services(), system_now()
+    issuer, presented = at_hand.settings.issuer, request.form.get("client_assertion", "")
+    try:
+        with at_hand.database.transaction() as session:
+            caller = authenticate(session, assertion=presented, issuer=issuer, now=now)
+    except AssertionRefusedError as refused:
+        return _oauth_error("invalid_client", str(refused), 401)
+    access_token = auth.issue_token(at_hand.keyring, caller=caller, issuer=issuer, now=now)
+    body = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": int(auth.TOKEN_LIFETIME.total_seconds()),
+    }
+    response = json_response(body)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@room.operation("/originators", method="POST", roles=[Role.OPERATOR], body=NewParty, result=OriginatorCreated, status=201)
+def create_originator(call: Call) -> dict[str, Any]:
+    """Enter an originator and its first client."""
+    _check_key(call.body["public_jwk"])
+    at = {"now": call.now, "entropy": call.services.entropy}
+    originator_id = actions.register_originator(call.session, name=call.body["name"], **at)
+    client_id = actions.register_client(
+        call.session, role=Role.PLATFORM, party_id=originator_id, public_jwk=call.body["public_jwk"], **at
+    )
+    return {"originator_id": originator_id, "client_id": client_id}
+
+
+@room.operation("/funders", method="POST", roles=[Role.OPERATOR], body=NewParty, result=FunderCreated, status=201)
+def create_funder(call: Call) -> dict[str, Any]:
+    """Enter a funder and its first client."""
+    _check_key(call.body["public_jwk"])
+    at = {"now": call.now, "entropy": call.services.entropy}
+    funder_id, deposit_reference = actions.register_funder(call.session, name=call.body["name"], **at)
+    client_id = actions.register_client(
+        call.session, role=Role.FUNDER, party_id=funder_id, public_jwk=call.body["public_jwk"], **at
+    )
+    return {"funder_id": funder_id, "client_id": client_id, "deposit_reference": deposit_reference}
+
+
+def _check_key(public_jwk: dict[str, str]) -> None:
+    try:
+        public_key_from_jwk(public_jwk)
+    except KeyRefused as error:
+        fault = Fault(error.code, "/public_jwk/x", str(error), public_jwk["x"])
+        raise InvalidRequest("The public key cannot be used.", faults=(fault,)) from None
+
+
+def _oauth_error(error: str, description: str, status: int) -> Response:
+    response = json_response({"error": error, "error_description": description}, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

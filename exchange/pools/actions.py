@@ -1,0 +1,206 @@
+"""List scored assets as free claims, keep mandates, clear rounds, let claims go."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.orm import Session
+
+from exchange import jobs
+from exchange.db import copy_rows
+from exchange.ids import new_id
+from exchange.pools import queries, rules
+from exchange.pools.models import Mandate, Pool, PoolAsset, Round
+from exchange.pools.rules import Candidate, FreeAsset, Match, Terms
+from exchange.risk import limits
+from exchange.services import Services
+from ledger import log
+
+MATCHED_JOB = "funding.offer"
+"""Who is next: a round's pools are offered."""
+
+
+def list_assets(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
+    """Enter a free claim for each asset that has none."""
+    statement = text("""
+        INSERT INTO claim (asset_id, currency, due_date, face_minor, outstanding_minor, state, listed_at)
+        SELECT asset_id, currency, due_date, face_minor, face_minor, 'free', :now
+        FROM receivable WHERE asset_id = ANY(:ids) ORDER BY asset_id
+        ON CONFLICT DO NOTHING
+    """)
+    session.execute(statement, {"ids": list(asset_ids), "now": now})
+
+
+def create_mandate(
+    session: Session, *, services: Services, funder_id: str, name: str, terms: Terms, now: datetime
+) -> tuple[str, int]:
+    """Put a mandate in force; the same name again is a new version of it. Gives its id and version."""
+    last = select(Mandate.mandate_id, func.max(Mandate.version)).where(
+        Mandate.funder_id == funder_id, Mandate.name == name
+    )
+    row = session.execute(last.group_by(Mandate.mandate_id)).first()
+    mandate_id, version = (row[0], row[1] + 1) if row else (_new_mandate_id(services, funder_id, name, now), 1)
+    values = {"mandate_id": mandate_id, "version": version, "funder_id": funder_id, "name": name, "effective_at": now}
+    session.execute(insert(Mandate).values(terms=msgspec.to_builtins(terms), **values))
+    return mandate_id, version
+
+
+def clear_round(session: Session, *, services: Services, cut_off_at: datetime, today: date, now: datetime) -> None:
+    """Match every free asset to the mandates in force; what a mandate gets becomes a pool, reserved for its funder.
+
+    The tie-break seed is the root of the last published checkpoint: public, and nobody's choice. A round that was cleared
+    already is left as it is.
+    """
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('pools.round'))"))
+    if session.execute(select(Round).where(Round.cut_off_at == cut_off_at)).first() is not None:
+        return
+    candidates = queries.candidates(session)
+    assets = queries.free_assets(session, currencies={candidate.terms.currency for candidate in candidates})
+    checkpoint = log.latest_checkpoint(session.connection())
+    seed = checkpoint.root if checkpoint else b""
+    matches = _match(session, assets, candidates, seed=seed, today=today)
+    round_id = new_id("rnd", now=now, entropy=services.entropy, purpose=cut_off_at.isoformat())
+    face: dict[str, int] = {}
+    for match in matches:
+        face[match.asset.currency] = face.get(match.asset.currency, 0) + match.asset.face_minor
+    session.execute(
+        insert(Round).values(
+            round_id=round_id,
+            cut_off_at=cut_off_at,
+            seed=seed.hex(),
+            asset_count=len(assets),
+            matched_count=len(matches),
+            matched_face=face,
+        )
+    )
+    if matches:
+        _pool(session, matches, candidates, round_id=round_id, services=services, now=now)
+        jobs.enqueue(session, job=MATCHED_JOB, payload={"round_id": round_id})
+
+
+def set_state(session: Session, *, pool_id: str, asset_ids: Sequence[str], state: str) -> None:
+    """Move claims of a pool to `state`."""
+    update = text("UPDATE claim SET state = :state WHERE pool_id = :pool_id AND asset_id = ANY(:ids)")
+    session.execute(update, {"state": state, "pool_id": pool_id, "ids": list(asset_ids)})
+
+
+def assign(session: Session, *, pool_id: str, asset_ids: Sequence[str], bought_on: date) -> None:
+    """Note that a pool's committed assets were bought: they are its funder's now."""
+    set_state(session, pool_id=pool_id, asset_ids=asset_ids, state="assigned")
+    update = text("UPDATE pool_asset SET bought_on = :day WHERE pool_id = :pool_id AND asset_id = ANY(:ids)")
+    session.execute(update, {"day": bought_on, "pool_id": pool_id, "ids": list(asset_ids)})
+
+
+def release(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
+    """Let reserved or committed assets go from their pools: free again, and their obligors' limits with them."""
+    if not asset_ids:
+        return
+    query = text("""
+        SELECT claim.asset_id, claim.currency, claim.outstanding_minor, company.number
+        FROM claim
+        JOIN receivable ON receivable.asset_id = claim.asset_id
+        JOIN company ON company.company_id = receivable.obligor_id
+        WHERE claim.asset_id = ANY(:ids) AND claim.state IN ('reserved', 'committed')
+        ORDER BY claim.asset_id
+        FOR UPDATE OF claim
+    """)
+    rows = session.execute(query, {"ids": sorted(asset_ids)}).all()
+    ids = [row.asset_id for row in rows]
+    session.execute(text("UPDATE claim SET state = 'free', pool_id = NULL WHERE asset_id = ANY(:ids)"), {"ids": ids})
+    leave_pools(session, asset_ids=ids, now=now)
+    give_back: dict[limits.Line, int] = {}
+    for row in rows:
+        line = (row.number, row.currency)
+        give_back[line] = give_back.get(line, 0) - row.outstanding_minor
+    limits.use_room(session, amounts=give_back)
+
+
+def leave_pools(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
+    """Note that assets left the pools they were in."""
+    update = text("UPDATE pool_asset SET released_at = :now WHERE asset_id = ANY(:ids) AND released_at IS NULL")
+    session.execute(update, {"ids": list(asset_ids), "now": now})
+
+
+def _match(
+    session: Session, assets: Sequence[FreeAsset], candidates: Sequence[Candidate], *, seed: bytes, today: date
+) -> list[Match]:
+    """Clear each currency by itself, under the lock on every obligor's limit."""
+    rooms = limits.lock_room(session, lines=sorted({(asset.obligor, asset.currency) for asset in assets}))
+    matches = []
+    for currency in sorted({asset.currency for asset in assets}):
+        matches += rules.clear(
+            [asset for asset in assets if asset.currency == currency],
+            [candidate for candidate in candidates if candidate.terms.currency == currency],
+            rooms={obligor: room for (obligor, line), room in rooms.items() if line == currency},
+            seed=seed,
+            today=today,
+        )
+    return matches
+
+
+def _pool(
+    session: Session,
+    matches: Sequence[Match],
+    candidates: Sequence[Candidate],
+    *,
+    round_id: str,
+    services: Services,
+    now: datetime,
+) -> None:
+    """Write the pools of a round and reserve their assets and the obligors' limits."""
+    by_mandate: dict[str, list[Match]] = {}
+    used: dict[limits.Line, int] = {}
+    for match in matches:
+        by_mandate.setdefault(match.mandate_id, []).append(match)
+        line = (match.asset.obligor, match.asset.currency)
+        used[line] = used.get(line, 0) + match.asset.face_minor
+    for candidate in candidates:
+        got = by_mandate.get(candidate.mandate_id)
+        if got:
+            purpose = f"{round_id}/{candidate.mandate_id}"
+            pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=purpose)
+            _write_pool(session, candidate, got, pool_id=pool_id, round_id=round_id, now=now)
+    limits.use_room(session, amounts=used)
+
+
+def _write_pool(
+    session: Session, candidate: Candidate, matches: Sequence[Match], *, pool_id: str, round_id: str, now: datetime
+) -> None:
+    values: Mapping[str, Any] = {
+        "pool_id": pool_id,
+        "round_id": round_id,
+        "mandate_id": candidate.mandate_id,
+        "mandate_version": candidate.version,
+        "funder_id": candidate.funder_id,
+        "currency": candidate.terms.currency,
+        "created_at": now,
+    }
+    session.execute(insert(Pool).values(**values))
+    rows = [
+        (
+            pool_id,
+            match.asset.asset_id,
+            candidate.mandate_id,
+            match.asset.face_minor,
+            match.price.price_minor,
+            match.price.discount_minor,
+            match.price.holdback_minor,
+            match.price.rate_bps,
+            0,
+        )
+        for match in matches
+    ]
+    columns = (
+        "pool_id asset_id mandate_id face_minor price_minor discount_minor holdback_minor rate_bps collected_minor"
+    )
+    copy_rows(session, PoolAsset.__tablename__, columns.split(), rows)
+    update = text("UPDATE claim SET state = 'reserved', pool_id = :pool_id WHERE asset_id = ANY(:ids) AND state = 'free'")
+    result = session.execute(update, {"pool_id": pool_id, "ids": [match.asset.asset_id for match in matches]})
+    if result.rowcount != len(matches):
+        raise RuntimeError("an asset of the round is not free any more")
+
+
+def _new_mandate_id(services: Services, funder_id: str, name: str, now: datetime) -> str:
+    return new_id("mdt", now=now, entropy=services.entropy, purpose=f"{funder_id}/{name}")

@@ -1,0 +1,105 @@
+"""Claims on assets, mandates, rounds and pools."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, String, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange.db import Base
+
+
+class Claim(Base):
+    """Who has the claim on an asset, and how much of its face is still owed. This row is the lock on the asset.
+
+    free: the seller's, to be offered; reserved: in an offer; committed: in an accepted offer; assigned: a funder's;
+    closed: nothing is owed any more.
+    """
+
+    __tablename__ = "claim"
+    __table_args__ = (
+        CheckConstraint("state IN ('free', 'reserved', 'committed', 'assigned', 'closed')", name="state_known"),
+        CheckConstraint("outstanding_minor BETWEEN 0 AND face_minor", name="outstanding_range"),
+        CheckConstraint("(state = 'closed') = (outstanding_minor = 0)", name="closed_when_nothing_is_owed"),
+        CheckConstraint("(state IN ('reserved', 'committed', 'assigned')) <= (pool_id IS NOT NULL)", name="pool_of_state"),
+        Index("ix_claim_free", "asset_id", postgresql_where=text("state = 'free'")),
+        Index("ix_claim_open_due", "due_date", postgresql_where=text("outstanding_minor > 0")),
+        Index("ix_claim_pool_id", "pool_id"),
+    )
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("receivable.asset_id"), primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3))
+    due_date: Mapped[date]
+    face_minor: Mapped[int] = mapped_column(BigInteger)
+    outstanding_minor: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String)
+    pool_id: Mapped[str | None] = mapped_column(ForeignKey("pool.pool_id"))
+    listed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Mandate(Base):
+    """One version of a funder's standing risk appetite. A new version never touches an offer in flight."""
+
+    __tablename__ = "mandate"
+
+    mandate_id: Mapped[str] = mapped_column(String, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    funder_id: Mapped[str] = mapped_column(ForeignKey("funder.funder_id"), index=True)
+    name: Mapped[str] = mapped_column(String)
+    terms: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    effective_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Round(Base):
+    """One clearing of the free assets against the mandates, at a cut-off."""
+
+    __tablename__ = "clearing_round"
+
+    round_id: Mapped[str] = mapped_column(String, primary_key=True)
+    cut_off_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), unique=True)
+    seed: Mapped[str] = mapped_column(String)
+    asset_count: Mapped[int]
+    matched_count: Mapped[int]
+    matched_face: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class Pool(Base):
+    """What one mandate got in one round."""
+
+    __tablename__ = "pool"
+    __table_args__ = (ForeignKeyConstraint(["mandate_id", "mandate_version"], ["mandate.mandate_id", "mandate.version"]),)
+
+    pool_id: Mapped[str] = mapped_column(String, primary_key=True)
+    round_id: Mapped[str] = mapped_column(ForeignKey("clearing_round.round_id"), index=True)
+    mandate_id: Mapped[str] = mapped_column(String, index=True)
+    mandate_version: Mapped[int]
+    funder_id: Mapped[str] = mapped_column(ForeignKey("funder.funder_id"), index=True)
+    currency: Mapped[str] = mapped_column(String(3))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class PoolAsset(Base):
+    """An asset in a pool, at its price. `bought_on` is the day of its purchase; `released_at` says when it left the pool,
+    without being bought or because nothing was owed any more."""
+
+    __tablename__ = "pool_asset"
+    __table_args__ = (
+        CheckConstraint("price_minor > 0 AND discount_minor >= 0 AND holdback_minor >= 0", name="amounts"),
+        CheckConstraint("price_minor + discount_minor + holdback_minor = face_minor", name="parts_of_face"),
+        CheckConstraint("collected_minor BETWEEN 0 AND price_minor + discount_minor", name="collected_range"),
+        Index("uq_pool_asset_live", "asset_id", unique=True, postgresql_where=text("released_at IS NULL")),
+        Index("ix_pool_asset_mandate_live", "mandate_id", postgresql_where=text("released_at IS NULL")),
+    )
+
+    pool_id: Mapped[str] = mapped_column(ForeignKey("pool.pool_id"), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True)
+    mandate_id: Mapped[str] = mapped_column(String)
+    face_minor: Mapped[int] = mapped_column(BigInteger)
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    discount_minor: Mapped[int] = mapped_column(BigInteger)
+    holdback_minor: Mapped[int] = mapped_column(BigInteger)
+    rate_bps: Mapped[int]
+    collected_minor: Mapped[int] = mapped_column(BigInteger)
+    bought_on: Mapped[date | None]
+    released_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

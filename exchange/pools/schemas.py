@@ -1,0 +1,98 @@
+"""What mandates and pools look like on the wire."""
+
+import marshmallow as ma
+
+from exchange.receivables.schemas import GRADES, PRODUCTS, RECOURSE
+from exchange.schemas import MAX_MINOR, Boolean, Id, Integer, List, OneOf, Schema, Text
+
+MAX_RATE_BPS = 5_000
+
+
+class MandateSchema(Schema):
+    """A standing risk appetite. The same name again replaces the version in force, for later rounds only.
+
+    Amounts are in minor units of `currency`; rates in basis points a year, ACT/360, on the advance. `grade_spreads_bps` is
+    added to `base_rate_bps` by rating grade, best first; its last value serves every worse grade.
+    """
+
+    name = Text(100, required=True)
+    currency = Text(3, pattern="[A-Z]{3}", required=True)
+    budget_minor = Integer(1, MAX_MINOR, required=True)
+    products = List(OneOf(*PRODUCTS), 1, len(PRODUCTS), required=True)
+    max_pd_ppm = Integer(0, 1_000_000, required=True)
+    min_tenor_days = Integer(0, 3650, required=True)
+    max_tenor_days = Integer(0, 3650, required=True)
+    min_face_minor = Integer(1, MAX_MINOR, required=True)
+    max_face_minor = Integer(1, MAX_MINOR, required=True)
+    recourse = List(OneOf(*RECOURSE), 1, len(RECOURSE), required=True)
+    confirmation_grades = List(OneOf(*GRADES), 1, len(GRADES), required=True)
+    obligor_cap_minor = Integer(1, MAX_MINOR, required=True)
+    seller_cap_minor = Integer(1, MAX_MINOR, required=True)
+    base_rate_bps = Integer(0, MAX_RATE_BPS, required=True)
+    grade_spreads_bps = List(Integer(0, MAX_RATE_BPS), 1, 20)
+    advance_bps = Integer(1, 10_000)
+    auto_commit = Boolean()
+    rank = Integer(1, 100)
+
+
+class MandateCreated(ma.Schema):
+    """The version now in force."""
+
+    mandate_id = Id("mdt", required=True)
+    version = ma.fields.Integer(required=True)
+
+
+class MandateShown(ma.Schema):
+    """A mandate in force, and what it has taken up."""
+
+    mandate_id = Id("mdt", required=True)
+    version = ma.fields.Integer(required=True)
+    name = ma.fields.String(required=True)
+    terms = ma.fields.Dict(required=True)
+    used_minor = ma.fields.Integer(required=True)
+
+
+class MandatesShown(ma.Schema):
+    """All mandates in force."""
+
+    items = ma.fields.List(ma.fields.Nested(MandateShown), required=True)
+
+
+class WhyNotReason(ma.Schema):
+    """One rule the asset breaks: its limit, and the asset's number."""
+
+    code = ma.fields.String(required=True)
+    limit = ma.fields.Raw(required=True)
+    actual = ma.fields.Raw(required=True)
+
+
+class WhyNotShown(ma.Schema):
+    """Whether the mandate would take the asset now, and every reason why not."""
+
+    matches = ma.fields.Boolean(required=True)
+    version = ma.fields.Integer(required=True)
+    refusals = ma.fields.List(ma.fields.Nested(WhyNotReason), required=True)
+
+
+class PoolShown(ma.Schema):
+    """What a mandate got in a round, and what is still in it."""
+
+    pool_id = Id("pol", required=True)
+    mandate_id = Id("mdt", required=True)
+    mandate_version = ma.fields.Integer(required=True)
+    funder_id = Id("fnd", required=True)
+    round_id = Id("rnd", required=True)
+    currency = ma.fields.String(required=True)
+    created_at = ma.fields.AwareDateTime(required=True)
+    asset_count = ma.fields.Integer(required=True)
+    live_count = ma.fields.Integer(required=True)
+    face_minor = ma.fields.Integer(required=True)
+    price_minor = ma.fields.Integer(required=True)
+    collected_minor = ma.fields.Integer(required=True)
+
+
+class PoolsShown(ma.Schema):
+    """A page of pools."""
+
+    items = ma.fields.List(ma.fields.Nested(PoolShown), required=True)
+    next = ma.fields.String(allow_none=True, required=True)

@@ -1,0 +1,1 @@
+"""From a submitted invoice to a confirmed asset: validation, duplicate guard, the obligor's confirmation."""

@@ -1,0 +1,170 @@
+"""What receivables look like on the wire: the contract, and the same shapes for fast decoding."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+import marshmallow as ma
+from msgspec import Meta, Struct
+
+from exchange.bulk import ItemResult
+from exchange.ids import PATTERN
+from exchange.schemas import MAX_MINOR, Id, Integer, IsoDate, List, Nested, OneOf, Schema, Text
+
+PRODUCTS = ("procurement_credit", "receivable_factoring", "working_capital", "equipment_lease")
+RECOURSE = ("with", "limited", "without")
+GRADES = ("explicit", "deemed")
+DOCUMENT_KINDS = ("order", "delivery_note", "invoice", "contract")
+
+NO_CONTROL = r"^[^\x00-\x1f\x7f]+\Z"
+
+Minor = Annotated[int, Meta(ge=1, le=MAX_MINOR)]
+Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]
+Number = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+AssetId = Annotated[str, Meta(pattern=PATTERN.format(prefix="ast")[:-1] + r"\Z")]
+
+
+class CompanyItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """A company as a submission names it."""
+
+    scheme: Literal["uscc", "lei", "platform"]
+    value: Number
+    name: Words | None = None
+    sector: Words | None = None
+    region: Words | None = None
+    controller: "ControllerItem | None" = None
+
+
+class ControllerItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """The person who controls a company."""
+
+    national_id: Number
+
+
+class DocumentItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """The digest of a document behind the receivable."""
+
+    kind: Literal["order", "delivery_note", "invoice", "contract"]
+    sha256: Digest
+
+
+class InlineConfirmation(Struct, forbid_unknown_fields=True, frozen=True):
+    """The obligor's acceptance that the originator already has in hand."""
+
+    grade: Literal["explicit", "deemed"]
+    confirmed_date: date
+
+
+class SubmissionItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """One receivable of a submission."""
+
+    invoice_number: Number
+    seller: CompanyItem
+    obligor: CompanyItem
+    product: Literal["procurement_credit", "receivable_factoring", "working_capital", "equipment_lease"]
+    currency: Currency
+    face_minor: Minor
+    issue_date: date
+    due_date: date
+    recourse: Literal["with", "limited", "without"]
+    documents: Annotated[list[DocumentItem], Meta(max_length=20)] = []
+    confirmation: InlineConfirmation | None = None
+
+
+class ConfirmationItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """One answer of an obligor."""
+
+    asset_id: AssetId
+    outcome: Literal["accepted", "refused"]
+    grade: Literal["explicit", "deemed"]
+    confirmed_date: date
+    reason: Words | None = None
+
+
+class ControllerSchema(Schema):
+    """The person who controls a company. Personal data: kept as a keyed hash and a sealed value, shown to nobody."""
+
+    national_id = Text(64, required=True)
+
+
+class CompanySchema(Schema):
+    """A company: by USCC (China), LEI, or the originator's own customer number (`platform`)."""
+
+    scheme = OneOf("uscc", "lei", "platform", required=True)
+    value = Text(64, required=True)
+    name = Text(200)
+    sector = Text(200)
+    region = Text(200)
+    controller = Nested(ControllerSchema)
+
+
+class DocumentSchema(Schema):
+    """The digest of a document behind the receivable."""
+
+    kind = OneOf(*DOCUMENT_KINDS, required=True)
+    sha256 = Text(64, pattern="[0-9a-f]{64}", required=True)
+
+
+class InlineConfirmationSchema(Schema):
+    """The obligor's acceptance that the originator already has in hand."""
+
+    grade = OneOf(*GRADES, required=True)
+    confirmed_date = IsoDate(required=True)
+
+
+class SubmissionSchema(Schema):
+    """One receivable. Amounts are in minor units of the currency (fen, cents)."""
+
+    invoice_number = Text(64, required=True)
+    seller = Nested(CompanySchema, required=True)
+    obligor = Nested(CompanySchema, required=True)
+    product = OneOf(*PRODUCTS, required=True)
+    currency = Text(3, pattern="[A-Z]{3}", required=True)
+    face_minor = Integer(1, MAX_MINOR, required=True)
+    issue_date = IsoDate(required=True)
+    due_date = IsoDate(required=True)
+    recourse = OneOf(*RECOURSE, required=True)
+    documents = List(Nested(DocumentSchema), 0, 20)
+    confirmation = Nested(InlineConfirmationSchema)
+
+
+class SubmissionsSchema(Schema):
+    """Up to 1,000 receivables, each judged by itself."""
+
+    items = List(Nested(SubmissionSchema), 1, 1000, required=True)
+
+
+class SubmissionResult(ItemResult):
+    """What became of one receivable. 201: entered; 409: a duplicate; 422: see `errors`."""
+
+    asset_id = Id("ast")
+    near_duplicate_of = ma.fields.List(Id("ast"))
+
+
+class SubmissionResults(ma.Schema):
+    """One result for each item, in the same order."""
+
+    items = ma.fields.List(ma.fields.Nested(SubmissionResult), required=True)
+
+
+class ConfirmationSchema(Schema):
+    """The obligor's answer: accepted, or refused with a reason."""
+
+    asset_id = Id("ast", required=True)
+    outcome = OneOf("accepted", "refused", required=True)
+    grade = OneOf(*GRADES, required=True)
+    confirmed_date = IsoDate(required=True)
+    reason = Text(200)
+
+
+class ConfirmationsSchema(Schema):
+    """Up to 1,000 answers, each judged by itself."""
+
+    items = List(Nested(ConfirmationSchema), 1, 1000, required=True)
+
+
+class ConfirmationResults(ma.Schema):
+    """One result for each item, in the same order. 201: kept; 404, 409, 422: see `errors`."""
+
+    items = ma.fields.List(ma.fields.Nested(ItemResult), required=True)

@@ -1,0 +1,72 @@
+"""The public log and keys: static, cacheable, without login (C2SP tlog-tiles)."""
+
+from datetime import timedelta
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from exchange.errors import NotFound
+from exchange.http import json_response, services
+from ledger import keys, log, tiles
+
+public = Blueprint("log", __name__)
+
+TEXT = "text/plain; charset=utf-8"
+BINARY = "application/octet-stream"
+FOREVER = f"public, max-age={int(timedelta(days=365).total_seconds())}, immutable"
+BRIEFLY = "public, max-age=2"
+
+
+@public.get("/log/checkpoint")
+def checkpoint() -> Response:
+    """The last signed checkpoint."""
+    with services().database.transaction() as session:
+        last = log.latest_checkpoint(session.connection())
+    if last is None:
+        raise NotFound("Nothing is in the log yet.")
+    return _cached(last.note, TEXT, BRIEFLY)
+
+
+@public.get("/log/tile/<path:place>")
+def tile(place: str) -> Response:
+    """A tile of hashes, or an entry bundle."""
+    try:
+        address = tiles.parse_tile_path(f"tile/{place}")
+        with services().database.transaction() as session:
+            data = _tile(session.connection(), address)
+    except (tiles.MalformedTilePath, log.TileNotFound) as error:
+        raise NotFound(str(error)) from None
+    return _cached(data, BINARY, FOREVER)
+
+
+@public.get("/log/proof/<int:index>")
+def proof(index: int) -> Response:
+    """The proof that the log holds entry `index`, for a verifier without network (C2SP tlog-proof)."""
+    try:
+        with services().database.transaction() as session:
+            text = log.proof_file(session.connection(), index=index)
+    except log.EntryNotCovered as error:
+        raise NotFound(str(error)) from None
+    return _cached(text, TEXT, BRIEFLY)
+
+
+@public.get("/.well-known/jwks.json")
+def jwks() -> Response:
+    """The public keys under which asset records are signed."""
+    return json_response(keys.jwks([services().keyring.record_signer.public_key]))
+
+
+@public.get("/.well-known/log-key")
+def log_key() -> Response:
+    """The verifier key of the log's checkpoints (C2SP signed-note vkey)."""
+    return _cached(services().keyring.note_signer.verifier.vkey + "\n", TEXT, BRIEFLY)
+
+
+def _cached(body: str | bytes, content_type: str, cache: str) -> Response:
+    return Response(body, content_type=content_type, headers={"Cache-Control": cache})
+
+
+def _tile(connection: Connection, address: tiles.TileAddress) -> bytes:
+    if address.level is None:
+        return log.entries(connection, index=address.index, width=address.width)
+    return log.tile(connection, level=address.level, index=address.index, width=address.width)

@@ -1,0 +1,39 @@
+"""Facts that wait for their signature, and the signed chain of every asset."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, String
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange.db import Base
+
+
+class PendingEvent(Base):
+    """A fact of a committed transaction, not signed yet. The sealer takes exact rows, in the order of `pending_id`."""
+
+    __tablename__ = "pending_event"
+
+    pending_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(String)
+    kind: Mapped[str] = mapped_column(String)
+    body: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    disclosable: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class AssetEvent(Base):
+    """One signed link of an asset's chain: `digest` is what the next link names as `prev` and the log holds."""
+
+    __tablename__ = "asset_event"
+
+    asset_id: Mapped[str] = mapped_column(String, primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String)
+    jws: Mapped[str] = mapped_column(String)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    disclosures: Mapped[list[str] | None] = mapped_column(ARRAY(String))
+    pending_id: Mapped[int] = mapped_column(BigInteger, unique=True)
+    log_index: Mapped[int] = mapped_column(BigInteger, unique=True)
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

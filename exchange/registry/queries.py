@@ -1,0 +1,34 @@
+"""Reads of the signed chain."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from exchange.registry.models import AssetEvent, PendingEvent
+
+
+def chain(session: Session, *, asset_id: str, disclosed: bool) -> list[dict[str, Any]]:
+    """The signed links of one asset in order; `disclosed` says whether the reader may see the disclosures too."""
+    query = select(AssetEvent).where(AssetEvent.asset_id == asset_id).order_by(AssetEvent.sequence)
+    return [
+        {
+            "sequence": event.sequence,
+            "kind": event.kind,
+            "jws": event.jws,
+            "disclosures": (event.disclosures or []) if disclosed else [],
+            "log_index": event.log_index,
+        }
+        for event in session.execute(query).scalars()
+    ]
+
+
+def unsealed(session: Session) -> int:
+    """How many facts wait for their signature."""
+    return session.execute(select(func.count()).select_from(PendingEvent)).scalar_one()
+
+
+def log_indexes(session: Session, *, pending_ids: list[int]) -> dict[int, int]:
+    """The log index of each pending fact that is sealed by now."""
+    query = select(AssetEvent.pending_id, AssetEvent.log_index).where(AssetEvent.pending_id.in_(pending_ids))
+    return {pending_id: log_index for pending_id, log_index in session.execute(query)}

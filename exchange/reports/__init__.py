@@ -1,0 +1,1 @@
+"""Everything seen at once: assets through all their lifecycles, positions, and what the exchange comes to."""

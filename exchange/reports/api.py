@@ -1,0 +1,60 @@
+"""Assets, their signed chains, positions and the summary."""
+
+from typing import Any
+
+from exchange.auth import Role
+from exchange.clock import business_date
+from exchange.errors import NotFound
+from exchange.http import Call, Room
+from exchange.paging import decode_cursor, encode_cursor
+from exchange.registry.queries import chain
+from exchange.reports import queries
+from exchange.reports.schemas import AssetShown, AssetsShown, ChainShown, PositionsShown, SummaryShown
+from exchange.reports.summary import summary
+from exchange.risk.facts import day_number
+from exchange.schemas import PageQuery
+
+room = Room("reports", __name__, url_prefix="/v1", description="Assets through their lifecycles, positions, summary")
+
+
+@room.operation("/assets", roles=list(Role), query=PageQuery, result=AssetsShown)
+def list_assets(call: Call) -> dict[str, Any]:
+    """The assets you may see: a platform its own, a funder those offered to it or held by it."""
+    position = decode_cursor(call.query.get("after"), str)
+    after = str(position[0]) if position else None
+    items = queries.assets(call.session, caller=call.caller, after=after, limit=call.query["limit"])
+    full = len(items) == call.query["limit"]
+    return {"items": items, "next": encode_cursor(items[-1]["asset_id"]) if full else None}
+
+
+@room.operation("/assets/<asset_id>", roles=list(Role), result=AssetShown)
+def show_asset(call: Call, asset_id: str) -> dict[str, Any]:
+    """One asset."""
+    return _asset(call, asset_id)
+
+
+@room.operation("/assets/<asset_id>/records", roles=list(Role), result=ChainShown)
+def show_records(call: Call, asset_id: str) -> dict[str, Any]:
+    """An asset's signed life, to be verified without us."""
+    disclosed = queries.sees_disclosures(_asset(call, asset_id), call.caller)
+    return {"items": chain(call.session, asset_id=asset_id, disclosed=disclosed)}
+
+
+@room.operation("/positions", roles=[Role.FUNDER], result=PositionsShown)
+def show_positions(call: Call) -> dict[str, Any]:
+    """What you hold now."""
+    return {"items": queries.positions(call.session, funder_id=str(call.caller.party_id))}
+
+
+@room.operation("/summary", roles=[Role.OPERATOR, Role.AUDITOR], result=SummaryShown)
+def show_summary(call: Call) -> dict[str, Any]:
+    """What the exchange comes to."""
+    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    return summary(call.session, today=day_number(today))
+
+
+def _asset(call: Call, asset_id: str) -> dict[str, Any]:
+    found = queries.asset(call.session, caller=call.caller, asset_id=asset_id)
+    if found is None:
+        raise NotFound("There is no such asset.")
+    return found

@@ -1,0 +1,90 @@
+"""What reports look like on the wire."""
+
+import marshmallow as ma
+
+from exchange.schemas import Id
+
+
+class AssetShown(ma.Schema):
+    """An asset in all its lifecycles: title, claim, performance. A funder sees who owes it once it holds it."""
+
+    asset_id = Id("ast", required=True)
+    originator_id = Id("org", required=True)
+    state = ma.fields.String(required=True)
+    product = ma.fields.String(required=True)
+    currency = ma.fields.String(required=True)
+    face_minor = ma.fields.Integer(required=True)
+    outstanding_minor = ma.fields.Integer(required=True, allow_none=True)
+    issue_date = ma.fields.Date(required=True)
+    due_date = ma.fields.Date(required=True)
+    recourse = ma.fields.String(required=True)
+    confirmation = ma.fields.String(required=True, allow_none=True)
+    confirmation_grade = ma.fields.String(required=True, allow_none=True)
+    grade = ma.fields.String(required=True, allow_none=True)
+    pd_ppm = ma.fields.Integer(required=True, allow_none=True)
+    late_ppm = ma.fields.Integer(required=True, allow_none=True)
+    expected_loss_ppm = ma.fields.Integer(required=True, allow_none=True)
+    reasons = ma.fields.List(ma.fields.String(), required=True, allow_none=True)
+    model_version = ma.fields.String(required=True, allow_none=True)
+    claim = ma.fields.String(required=True, allow_none=True)
+    pool_id = Id("pol", required=True, allow_none=True)
+    holder = Id("fnd", required=True, allow_none=True)
+    performance = ma.fields.String(required=True, allow_none=True)
+
+
+class AssetsShown(ma.Schema):
+    """A page of assets."""
+
+    items = ma.fields.List(ma.fields.Nested(AssetShown), required=True)
+    next = ma.fields.String(required=True, allow_none=True)
+
+
+class SignedRecord(ma.Schema):
+    """One link of an asset's chain: a JWS, the disclosures the caller may see, and its place in the log."""
+
+    sequence = ma.fields.Integer(required=True)
+    kind = ma.fields.String(required=True)
+    jws = ma.fields.String(required=True)
+    disclosures = ma.fields.List(ma.fields.String(), required=True)
+    log_index = ma.fields.Integer(required=True)
+
+
+class ChainShown(ma.Schema):
+    """An asset's signed life so far."""
+
+    items = ma.fields.List(ma.fields.Nested(SignedRecord), required=True)
+
+
+class Position(ma.Schema):
+    """What a funder holds in one pool: `due_minor` is price and discount less what was collected."""
+
+    currency = ma.fields.String(required=True)
+    pool_id = Id("pol", required=True)
+    mandate_id = Id("mdt", required=True)
+    asset_count = ma.fields.Integer(required=True)
+    outstanding_minor = ma.fields.Integer(required=True)
+    price_minor = ma.fields.Integer(required=True)
+    due_minor = ma.fields.Integer(required=True)
+
+
+class PositionsShown(ma.Schema):
+    """What a funder holds now."""
+
+    items = ma.fields.List(ma.fields.Nested(Position), required=True)
+
+
+class SummaryShown(ma.Schema):
+    """What the exchange comes to; amounts by currency, all integers."""
+
+    assets = ma.fields.Dict(required=True)
+    grades = ma.fields.Dict(required=True)
+    volume = ma.fields.Dict(required=True)
+    financed_share_bps = ma.fields.Dict(required=True)
+    yields = ma.fields.Dict(required=True)
+    lateness = ma.fields.Dict(required=True)
+    losses = ma.fields.Dict(required=True)
+    dilution = ma.fields.Dict(required=True)
+    unapplied = ma.fields.Dict(required=True)
+    calibration = ma.fields.Dict(required=True)
+    callbacks = ma.fields.Dict(required=True)
+    log = ma.fields.Dict(required=True)

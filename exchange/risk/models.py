@@ -1,0 +1,91 @@
+"""Trade facts as columns, models in force, one decision for each asset, and the limit ledger."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, LargeBinary, String
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange.db import Base
+
+
+class Trade(Base):
+    """One invoice as `scoring.facts` reads it: companies by number, days since 1970, `settled_day` far away while open.
+
+    `trade_id` is the asset's id, or that of an invoice from before the exchange knew the platform.
+    """
+
+    __tablename__ = "trade"
+    __table_args__ = (Index("ix_trade_obligor", "obligor"), Index("ix_trade_seller", "seller"))
+
+    trade_id: Mapped[str] = mapped_column(String, primary_key=True)
+    obligor: Mapped[int] = mapped_column(BigInteger)
+    seller: Mapped[int] = mapped_column(BigInteger)
+    face_minor: Mapped[int] = mapped_column(BigInteger)
+    issue_day: Mapped[int]
+    due_day: Mapped[int]
+    settled_day: Mapped[int]
+
+
+class ScoringModel(Base):
+    """A trained model by the hash of its content. The last one put in force scores."""
+
+    __tablename__ = "scoring_model"
+
+    installed: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    version: Mapped[str] = mapped_column(String, index=True)
+    body: Mapped[str] = mapped_column(String)
+    card: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    in_force_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Decision(Base):
+    """What was decided about an asset, with the frozen inputs from which it can be decided again."""
+
+    __tablename__ = "decision"
+    __table_args__ = (CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name="pd_range"),)
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("receivable.asset_id"), primary_key=True)
+    model_version: Mapped[str] = mapped_column(String)
+    features: Mapped[bytes] = mapped_column(LargeBinary)
+    pd_ppm: Mapped[int]
+    late_ppm: Mapped[int]
+    grade: Mapped[int]
+    days_late: Mapped[int]
+    lgd_bps: Mapped[int]
+    expected_loss_ppm: Mapped[int]
+    reasons: Mapped[list[str]] = mapped_column(ARRAY(String))
+    decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ObligorLimit(Base):
+    """A change of an obligor's limit, with its cause. The last one counts."""
+
+    __tablename__ = "obligor_limit"
+    __table_args__ = (CheckConstraint("limit_minor >= 0", name="limit_not_negative"),)
+
+    obligor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    change: Mapped[int] = mapped_column(primary_key=True)
+    limit_minor: Mapped[int] = mapped_column(BigInteger)
+    cause: Mapped[str] = mapped_column(String)
+    parts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Exposure(Base):
+    """What an obligor's assets take of its limit, offers included. This row is the lock on both."""
+
+    __tablename__ = "exposure"
+    __table_args__ = (
+        CheckConstraint("used_minor >= 0", name="used_not_negative"),
+        CheckConstraint("limit_minor >= 0", name="limit_not_negative"),
+    )
+
+    obligor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    used_minor: Mapped[int] = mapped_column(BigInteger)
+    limit_minor: Mapped[int] = mapped_column(BigInteger)
+    changes: Mapped[int]
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

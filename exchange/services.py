@@ -1,0 +1,34 @@
+"""What a request or a job has at hand, built once a process."""
+
+from dataclasses import dataclass
+
+from exchange.clock import Clock, clock_for
+from exchange.db import Database
+from exchange.entropy import Entropy, entropy_for
+from exchange.keyring import Keyring, open_keyring
+from exchange.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Settings, and the doors to the world they open."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    entropy: Entropy
+    keyring: Keyring
+
+
+def open_services(settings: Settings) -> Services:
+    """Services on the database that the settings name (`SettingsError` when they name none)."""
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL is not set: set it, or use `exchange run`, which brings a database of its own")
+    entropy = entropy_for(settings.seed)
+    return Services(
+        settings=settings,
+        database=Database(settings.database_url),
+        clock=clock_for(settings),
+        entropy=entropy,
+        keyring=open_keyring(settings, entropy=entropy),
+    )

@@ -1,0 +1,1 @@
+"""Following every asset day by day: reminders, lateness, default."""

@@ -1,0 +1,97 @@
+"""What an operator may set, read once from the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`home` holds keys and the embedded database; `seed` makes a replay repeat itself byte for byte."""
+
+    home: Path
+    database_url: str | None = None
+    issuer: str = "http://127.0.0.1:8080"
+    log_name: str = "exchange.localhost/log"
+    time_zone: str = "Asia/Shanghai"
+    seed: int | None = None
+    virtual_clock: bool = False
+    console_open: bool = False
+    callback_networks: tuple[Network, ...] = ()
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `EXCHANGE_*` and `DATABASE_URL`; refuses what it cannot read (`SettingsError`)."""
+    env = os.environ if environment is None else environment
+    seed = env.get("EXCHANGE_SEED")
+    virtual_clock = _flag(env, "EXCHANGE_VIRTUAL_CLOCK")
+    if seed is not None and not virtual_clock:
+        raise SettingsError("EXCHANGE_SEED makes keys and salts guessable: only with EXCHANGE_VIRTUAL_CLOCK=1")
+    return Settings(
+        home=Path(env.get("EXCHANGE_HOME", ".exchange")).absolute(),
+        database_url=_database_url(env.get("DATABASE_URL")),
+        issuer=env.get("EXCHANGE_ISSUER", Settings.issuer),
+        log_name=env.get("EXCHANGE_LOG_NAME", Settings.log_name),
+        time_zone=env.get("EXCHANGE_TIME_ZONE", Settings.time_zone),
+        seed=None if seed is None else _integer("EXCHANGE_SEED", seed),
+        virtual_clock=virtual_clock,
+        console_open=_flag(env, "EXCHANGE_CONSOLE_OPEN"),
+        callback_networks=_networks(env.get("EXCHANGE_CALLBACK_NETWORKS", "")),
+    )
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The variables from which `load` gives these settings again: how a child process gets them."""
+    env = {
+        "EXCHANGE_HOME": str(settings.home),
+        "EXCHANGE_ISSUER": settings.issuer,
+        "EXCHANGE_LOG_NAME": settings.log_name,
+        "EXCHANGE_TIME_ZONE": settings.time_zone,
+        "EXCHANGE_VIRTUAL_CLOCK": str(int(settings.virtual_clock)),
+        "EXCHANGE_CONSOLE_OPEN": str(int(settings.console_open)),
+        "EXCHANGE_CALLBACK_NETWORKS": ",".join(map(str, settings.callback_networks)),
+    }
+    if settings.database_url is not None:
+        env["DATABASE_URL"] = settings.database_url
+    if settings.seed is not None:
+        env["EXCHANGE_SEED"] = str(settings.seed)
+    return env
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name, "0")
+    if value not in {"0", "1"}:
+        raise SettingsError(f"{name} is {value!r}: write 1 or 0")
+    return value == "1"
+
+
+def _integer(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise SettingsError(f"{name} is {value!r}: write a whole number") from None
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError(f"EXCHANGE_CALLBACK_NETWORKS: {error}; write networks like 10.1.0.0/16") from None
+
+
+def _database_url(value: str | None) -> str | None:
+    """`postgresql://` as every tool writes it becomes the driver's own spelling."""
+    if not value:
+        return None
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise SettingsError("DATABASE_URL must start with postgresql://")
+    return f"postgresql+psycopg://{rest}"

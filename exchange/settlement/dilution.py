@@ -1,0 +1,187 @@
+"""Credit notes: what a seller takes off a receivable moves title, money and limits in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from exchange import books
+from exchange.callbacks.actions import Notice, tell_many
+from exchange.currencies import commodity
+from exchange.db import copy_rows
+from exchange.errors import Fault
+from exchange.receivables.actions import Origin
+from exchange.registry.actions import Fact, record_many
+from exchange.settlement import rules
+from exchange.settlement.claims import Reduction, lock_positions, reduce
+from exchange.settlement.models import CreditNote
+from exchange.settlement.rules import Dilution, Position
+from exchange.settlement.schemas import CreditNoteItem
+from ledger.books import Transfer, balances, post
+
+
+class _Credited(NamedTuple):
+    """A credit note on a claim: the claim before it, and its effect."""
+
+    item: CreditNoteItem
+    position: Position
+    dilution: Dilution
+
+
+def enter_credit_notes(
+    session: Session, *, origin: Origin, items: Sequence[tuple[int, CreditNoteItem]]
+) -> dict[int, tuple[int, Fault] | None]:
+    """Enter the credit notes that can be; for each index None, or (status, fault).
+
+    An asset in an offer leaves the offer. On a funded asset the holdback shrinks first; what the funder can then no longer
+    get from the obligor the seller owes, and pays at once as far as its money here goes.
+    """
+    known = _known_assets(session, [item.asset_id for _, item in items], originator_id=origin.originator_id)
+    positions = lock_positions(session, asset_ids=sorted(known), now=origin.now)
+    numbers = _known_numbers(session, sorted(known))
+    cash = _seller_cash(session, list(positions.values()))
+    results: dict[int, tuple[int, Fault] | None] = {}
+    credited: list[_Credited] = []
+    for index, item in items:
+        refused = _refused(index, item, known=known, numbers=numbers, positions=positions, today=origin.today)
+        results[index] = refused
+        if refused is not None:
+            continue
+        position = positions[item.asset_id]
+        purse = (position.seller_id, position.currency)
+        effect = rules.dilute(position, amount_minor=item.amount_minor, seller_cash_minor=cash[purse])
+        cash[purse] -= effect.paid_minor
+        credited.append(_Credited(item, position, effect))
+        numbers.add((item.asset_id, item.number))
+        positions[item.asset_id] = _after(position, effect)
+    _store(session, credited, now=origin.now)
+    _post(session, credited, now=origin.now)
+    reductions = [
+        Reduction(one.item.asset_id, one.dilution.amount_minor, one.dilution.paid_minor, one.item.issue_date)
+        for one in credited
+    ]
+    reduce(session, reductions=reductions, now=origin.now)
+    _tell(session, credited, now=origin.now)
+    return results
+
+
+def _known_assets(session: Session, asset_ids: Sequence[str], *, originator_id: str) -> set[str]:
+    query = text("""
+        SELECT claim.asset_id FROM claim JOIN receivable ON receivable.asset_id = claim.asset_id
+        WHERE claim.asset_id = ANY(:ids) AND receivable.originator_id = :originator_id
+    """)
+    return set(session.execute(query, {"ids": list(asset_ids), "originator_id": originator_id}).scalars())
+
+
+def _known_numbers(session: Session, asset_ids: Sequence[str]) -> set[tuple[str, str]]:
+    query = text("SELECT asset_id, number FROM credit_note WHERE asset_id = ANY(:ids)")
+    return {(asset_id, number) for asset_id, number in session.execute(query, {"ids": list(asset_ids)})}
+
+
+def _seller_cash(session: Session, positions: Sequence[Position]) -> dict[tuple[str, str], int]:
+    purses = {(one.seller_id, one.currency) for one in positions}
+    paths = {purse: (books.seller_cash(purse[0]), commodity(purse[1])) for purse in purses}
+    found = balances(session.connection(), accounts=sorted(paths.values()))
+    return {purse: found.get(path, 0) for purse, path in paths.items()}
+
+
+def _refused(
+    index: int,
+    item: CreditNoteItem,
+    *,
+    known: set[str],
+    numbers: set[tuple[str, str]],
+    positions: dict[str, Position],
+    today: date,
+) -> tuple[int, Fault] | None:
+    at = f"/items/{index}"
+    if item.asset_id not in known:
+        return 404, Fault("not_found", f"{at}/asset_id", "no such asset", item.asset_id)
+    if (item.asset_id, item.number) in numbers:
+        return 409, Fault("duplicate_credit_note", f"{at}/number", "this credit note was entered before", item.number)
+    if item.issue_date > today:
+        message = f"not after today, {today}"
+        return 422, Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date)
+    outstanding_minor = positions[item.asset_id].outstanding_minor if item.asset_id in positions else 0
+    if item.amount_minor > outstanding_minor:
+        message = f"not above what is still owed, {outstanding_minor}"
+        return 422, Fault("more_than_outstanding", f"{at}/amount_minor", message, item.amount_minor)
+    return None
+
+
+def _after(position: Position, effect: Dilution) -> Position:
+    return replace(
+        position,
+        outstanding_minor=position.outstanding_minor - effect.amount_minor,
+        funder_due_minor=position.funder_due_minor - effect.paid_minor,
+    )
+
+
+def _store(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
+    columns = "asset_id number amount_minor reason issue_date shortfall_minor paid_minor recorded_at"
+    rows = [
+        (
+            one.item.asset_id,
+            one.item.number,
+            one.item.amount_minor,
+            one.item.reason,
+            one.item.issue_date,
+            one.dilution.shortfall_minor,
+            one.dilution.paid_minor,
+            now,
+        )
+        for one in credited
+    ]
+    copy_rows(session, CreditNote.__tablename__, columns.split(), rows)
+
+
+def _post(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
+    transfers = []
+    for one in credited:
+        legs = tuple(rules.dilution_legs(one.position, one.dilution))
+        if legs:
+            _open_accounts(session, one.position)
+            key = f"{one.item.asset_id}/credit/{sha256(one.item.number.encode()).hexdigest()[:32]}"
+            transfers.append(Transfer(key, one.item.issue_date, f"credit note, {one.item.reason}", legs))
+    if transfers:
+        post(session.connection(), transfers=transfers, now=now)
+
+
+def _open_accounts(session: Session, position: Position) -> None:
+    funder_id = str(position.funder_id)
+    books.open_money(
+        session,
+        currency=position.currency,
+        paths=[books.seller_cash(position.seller_id), books.funder_cash(funder_id), books.funder_recourse(funder_id)],
+        may_overdraw=[books.seller_recourse(position.seller_id)],
+    )
+
+
+def _tell(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
+    """Sign each credit note, and tell the funders whose assets they shrink."""
+    bodies = [
+        {
+            "amount_minor": one.item.amount_minor,
+            "reason": one.item.reason,
+            "issue_date": one.item.issue_date.isoformat(),
+            "outstanding_minor": _after(one.position, one.dilution).outstanding_minor,
+        }
+        for one in credited
+    ]
+    facts = [Fact(one.item.asset_id, "asset.diluted", body) for one, body in zip(credited, bodies, strict=True)]
+    pending = record_many(session, facts=facts, now=now)
+    notices = [
+        Notice(
+            one.position.funder_id,
+            "asset.diluted",
+            body | {"asset_id": one.item.asset_id, "paid_minor": one.dilution.paid_minor},
+            pending_id,
+        )
+        for one, body, pending_id in zip(credited, bodies, pending, strict=True)
+        if one.position.funder_id is not None
+    ]
+    tell_many(session, notices=notices, now=now)

@@ -1,0 +1,103 @@
+"""How money and losses are shared out. Integers only: every part is named and none is lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exchange import books
+from exchange.currencies import commodity
+from ledger.books import Leg
+
+WATERFALL = ("funder", "seller")
+"""Who is paid from a collection, in order: the funder up to price and discount, then the seller's holdback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A claim when money or a credit note arrives. Without `funder_id` it is the seller's own.
+
+    `funder_due_minor` is price and discount less what the funder has collected.
+    """
+
+    asset_id: str
+    seller_id: str
+    currency: str
+    outstanding_minor: int
+    funder_id: str | None
+    funder_due_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A collection's parts in minor units: to the funder, to the seller, and what is more than was owed."""
+
+    funder_minor: int
+    seller_minor: int
+    unapplied_minor: int
+
+    @property
+    def applied_minor(self) -> int:
+        """What the collection takes off the claim."""
+        return self.funder_minor + self.seller_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Dilution:
+    """What a credit note does: `shortfall_minor` is what the funder can no longer get from the obligor, of which the
+    seller's money here pays `paid_minor` at once."""
+
+    amount_minor: int
+    shortfall_minor: int
+    paid_minor: int
+
+
+def share(position: Position, *, amount_minor: int) -> Shares:
+    """Share a collection by `WATERFALL`; the three parts sum to the amount."""
+    applied_minor = min(amount_minor, position.outstanding_minor)
+    dues = {"funder": position.funder_due_minor, "seller": applied_minor}
+    parts: dict[str, int] = {}
+    left_minor = applied_minor
+    for party in WATERFALL:
+        parts[party] = min(left_minor, dues[party])
+        left_minor -= parts[party]
+    return Shares(parts["funder"], parts["seller"], amount_minor - applied_minor)
+
+
+def dilute(position: Position, *, amount_minor: int, seller_cash_minor: int) -> Dilution:
+    """The effect of a credit note of at most what is outstanding: the holdback shrinks first, then the seller owes."""
+    left_minor = position.outstanding_minor - amount_minor
+    shortfall_minor = max(position.funder_due_minor - left_minor, 0)
+    return Dilution(amount_minor, shortfall_minor, min(shortfall_minor, max(seller_cash_minor, 0)))
+
+
+def collection_legs(position: Position, shares: Shares, *, amount_minor: int) -> Sequence[Leg]:
+    """Money from the bank to whom it belongs, and the title that ends with it."""
+    money = commodity(position.currency)
+    legs = [Leg(books.BANK, money, -amount_minor)]
+    if position.funder_id is not None:
+        legs.append(Leg(books.funder_cash(position.funder_id), money, shares.funder_minor))
+    legs.append(Leg(books.seller_cash(position.seller_id), money, shares.seller_minor))
+    legs.append(Leg(books.UNAPPLIED, money, shares.unapplied_minor))
+    legs += _title_ends(position, shares.applied_minor)
+    return [leg for leg in legs if leg.amount_minor]
+
+
+def dilution_legs(position: Position, dilution: Dilution) -> Sequence[Leg]:
+    """What the seller pays now, what it owes on, and the title that ends with the credit note."""
+    money = commodity(position.currency)
+    owed_minor = dilution.shortfall_minor - dilution.paid_minor
+    legs: list[Leg] = []
+    if position.funder_id is not None:
+        legs.append(Leg(books.seller_cash(position.seller_id), money, -dilution.paid_minor))
+        legs.append(Leg(books.funder_cash(position.funder_id), money, dilution.paid_minor))
+        legs.append(Leg(books.seller_recourse(position.seller_id), money, -owed_minor))
+        legs.append(Leg(books.funder_recourse(position.funder_id), money, owed_minor))
+    legs += _title_ends(position, dilution.amount_minor)
+    return [leg for leg in legs if leg.amount_minor]
+
+
+def _title_ends(position: Position, amount_minor: int) -> list[Leg]:
+    """A funder's title goes back to where it was issued; a seller's own was never issued."""
+    if position.funder_id is None:
+        return []
+    title = books.funder_title(position.funder_id)
+    return [Leg(title, position.asset_id, -amount_minor), Leg(books.ISSUED, position.asset_id, amount_minor)]

@@ -1,0 +1,152 @@
+"""The worker: fires schedules, does the work they and the API put on the list, seals, publishes, delivers.
+
+Any number of workers may run on any number of hosts. What each does is safe with the others: rows are taken with
+SKIP LOCKED, sealing and publishing hold an advisory lock, and firing is one row a schedule.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import psycopg
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import text
+
+from exchange import jobs
+from exchange.callbacks import actions as callbacks
+from exchange.callbacks.delivery import Courier
+from exchange.clock import system_now
+from exchange.funding import jobs as funding
+from exchange.jobs import Handler
+from exchange.pools import jobs as pools
+from exchange.registry import actions as registry
+from exchange.risk import jobs as risk
+from exchange.services import Services
+from exchange.servicing import jobs as servicing
+
+HANDLERS: dict[str, Handler] = {
+    "risk.score": risk.score,
+    "risk.train": risk.train,
+    "pools.list": pools.list_assets,
+    "pools.round": pools.clear_round,
+    "funding.offer": funding.offer_round,
+    "funding.cut_off": funding.cut_off,
+    "funding.purchase": funding.purchase,
+    "servicing.close_day": servicing.close_day,
+    "servicing.close_assets": servicing.close_assets,
+}
+
+SCHEDULE: dict[str, str] = {
+    "pools.round": "0 10 * * *",
+    "funding.cut_off": "0 14 * * *",
+    "servicing.close_day": "0 22 * * *",
+}
+"""When each job is due, in the exchange's time zone (cron: minute, hour, day, month, weekday)."""
+
+TICK = timedelta(seconds=15)
+IDLE_SECONDS = 0.5
+LEADER = text("SELECT pg_try_advisory_xact_lock(hashtext('worker.leader'))")
+
+log = structlog.get_logger()
+
+
+def work(services: Services, *, stop: threading.Event) -> None:
+    """Work until `stop` is set; then finish what is in hand and return."""
+    courier = Courier(services)
+    loops: dict[str, Callable[[], bool]] = {
+        "jobs": lambda: _fired(services) or jobs.run_one(services, HANDLERS),
+        "seal": lambda: bool(registry.seal(services)) or bool(_published(services)),
+        "deliver": lambda: bool(courier.deliver()) or courier.busy,
+    }
+    wakes = {name: threading.Event() for name in loops}
+    threads = [
+        threading.Thread(target=_loop, args=(name, step, wakes[name], stop), name=name) for name, step in loops.items()
+    ]
+    threads.append(threading.Thread(target=_listen, args=(services, list(wakes.values()), stop), name="listen"))
+    with ExitStack() as stack:
+        stack.enter_context(courier)
+        if not services.settings.virtual_clock:
+            stack.enter_context(_scheduler(wakes.values()))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def run(services: Services) -> None:
+    """Work until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("worker started")
+    work(services, stop=stop)
+    log.info("worker stopped")
+
+
+def _loop(name: str, step: Callable[[], bool], wake: threading.Event, stop: threading.Event) -> None:
+    """Do `step` while there is something to do, else wait to be woken. A failure is logged and tried again."""
+    while not stop.is_set():
+        wake.clear()
+        try:
+            busy = step()
+        except Exception:
+            log.exception("step failed", loop=name)
+            busy = False
+        if not busy:
+            wake.wait(IDLE_SECONDS)
+
+
+def _fired(services: Services) -> bool:
+    """Fire what is due. On a virtual clock every move of it is a tick; on the system clock one comes now and then."""
+    with services.database.transaction() as session:
+        now = services.clock.now(session)
+        until = jobs.fired_until(session)
+        if until is not None and until > now - (timedelta() if services.settings.virtual_clock else TICK):
+            return False
+        if until == now or not session.execute(LEADER).scalar_one():
+            return False
+        return bool(jobs.fire(session, schedule=SCHEDULE, now=now, time_zone=services.settings.time_zone))
+
+
+def _published(services: Services) -> int:
+    with services.database.transaction() as session:
+        count = callbacks.publish(session, entropy=services.entropy, now=system_now())
+        if count:
+            jobs.wake(session)
+        return count
+
+
+@contextmanager
+def _scheduler(wakes: Iterable[threading.Event]) -> Iterator[None]:
+    """APScheduler says when to look at the schedule; rows say what was fired."""
+
+    def tick() -> None:
+        for wake in wakes:
+            wake.set()
+
+    scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"))
+    scheduler.add_job(tick, "interval", seconds=TICK.total_seconds())
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+def _listen(services: Services, wakes: list[threading.Event], stop: threading.Event) -> None:
+    """Wake the loops whenever a transaction that made work commits."""
+    url = services.database.url.replace("postgresql+psycopg://", "postgresql://")
+    while not stop.is_set():
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(f"LISTEN {jobs.CHANNEL}")
+                while not stop.is_set():
+                    for _ in connection.notifies(timeout=IDLE_SECONDS, stop_after=1):
+                        for wake in wakes:
+                            wake.set()
+        except psycopg.OperationalError:
+            stop.wait(1)

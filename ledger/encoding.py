@@ -1,0 +1,53 @@
+"""Base64 in its one exact spelling: every byte string has one text, and any other text is refused."""
+
+import binascii
+
+from ledger.errors import LedgerError
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = str.maketrans("-_", "+/")
+
+
+class MalformedBase64(LedgerError):
+    """The text is not base64, or is another spelling of the bytes it stands for."""
+
+    code = "malformed_base64"
+
+
+def base64url(data: bytes) -> str:
+    """`data` as base64url without padding (RFC 7515, section 2)."""
+    return base64url_ascii(data).decode("ascii")
+
+
+def base64url_ascii(data: bytes) -> bytes:
+    """`data` as base64url without padding, left as ASCII bytes for what is hashed or signed next."""
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URL)
+
+
+def parse_base64url(text: str) -> bytes:
+    """The bytes of an unpadded base64url text. Refuses `MalformedBase64` for any other spelling of them."""
+    # With + and / swapped out the padding is the only other freedom, and comparing takes that away too.
+    data = _decode(text.translate(_FROM_URL) + "=" * (-len(text) % 4))
+    if base64url(data) != text:
+        raise MalformedBase64("The text is not the one unpadded base64url spelling of its bytes.")
+    return data
+
+
+def base64_standard(data: bytes) -> str:
+    """`data` as padded base64 of the standard alphabet (RFC 4648, section 4)."""
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def parse_base64_standard(text: str) -> bytes:
+    """The bytes of a padded base64 text. Refuses `MalformedBase64` for any other spelling of them."""
+    data = _decode(text)
+    if base64_standard(data) != text:
+        raise MalformedBase64("The text is not the one base64 spelling of its bytes.")
+    return data
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise MalformedBase64("The text is not base64.") from error

@@ -1,0 +1,1 @@
+"""Numbers from facts: features, scores, grades, limits and prices. Knows no database and no HTTP."""

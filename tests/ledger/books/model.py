@@ -1,0 +1,113 @@
+"""The books in a few lines of plain Python: what the database must agree with."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ledger import books
+from tests.ledger.books.sample import ACCOUNTS
+
+Account = tuple[str, str]
+STRICT = {(account.path, account.commodity) for account in ACCOUNTS if not account.may_overdraw}
+
+
+class Request(NamedTuple):
+    """What a key stands for, and the code of its refusal."""
+
+    kind: str
+    transfer: books.Transfer
+    refusal: str | None
+
+
+class End(NamedTuple):
+    """A hold, how it ends, and by the transfer of which key."""
+
+    hold_key: str
+    outcome: str
+    transfer_key: str
+
+
+class Answer(NamedTuple):
+    """The code of a refusal, or for each transfer whether it is a replay."""
+
+    refusal: str | None
+    replayed: tuple[bool, ...] = ()
+
+
+class Model:
+    """The balances after each entry of an account, the request behind each key, the end of each hold."""
+
+    def __init__(self) -> None:
+        self.histories: dict[Account, list[int]] = defaultdict(list)
+        self.requests: dict[str, Request] = {}
+        self.ends: dict[str, End] = {}
+
+    def post(
+        self, transfers: Sequence[books.Transfer], kind: str = "transfer", ends: Sequence[End] = ()
+    ) -> Answer:
+        """Post a batch, all or none."""
+        batch: dict[str, books.Transfer] = {}
+        for transfer in transfers:
+            if batch.setdefault(transfer.key, transfer) != transfer:
+                return Answer("key_reused")
+        refusal = (
+            self.key_refusal(batch, kind) or self.end_refusal(batch, ends) or self.shortfall(batch, kind)
+        )
+        if refusal is not None:
+            return Answer(refusal)
+        fresh = {key for key in batch if key not in self.requests}
+        for key in fresh:
+            self.requests[key] = Request(kind, batch[key], None)
+        self.ends |= {end.hold_key: end for end in ends}
+        replayed = []
+        for transfer in transfers:
+            replayed.append(transfer.key not in fresh)
+            fresh.discard(transfer.key)
+        return Answer(None, tuple(replayed))
+
+    def key_refusal(self, batch: dict[str, books.Transfer], kind: str) -> str | None:
+        """Find the first key that stands for another request or for a refusal."""
+        for key, transfer in batch.items():
+            known = self.requests.get(key, Request(kind, transfer, None))
+            if known[:2] != (kind, transfer):
+                return "key_reused"
+            if known.refusal is not None:
+                return known.refusal
+        return None
+
+    def held(self, hold_key: str) -> books.Transfer | None:
+        """Find the hold of this key."""
+        known = self.requests.get(hold_key)
+        return known.transfer if known and (known.kind, known.refusal) == ("hold", None) else None
+
+    def end_refusal(self, batch: dict[str, books.Transfer], ends: Sequence[End]) -> str | None:
+        """Find the first hold that cannot end so, or a transfer that takes a wrong amount."""
+        held: Counter[tuple[str, Account]] = Counter()
+        for end in ends:
+            hold = self.held(end.hold_key)
+            if hold is None:
+                return "unknown_hold"
+            if self.ends.get(end.hold_key, end) != end:
+                return "hold_resolved"
+            if end.hold_key not in self.ends and end.transfer_key in self.requests:
+                return "key_reused"
+            held[end.transfer_key, hold.legs[1][:2]] += hold.legs[1].amount_minor
+        for (key, account), amount in held.items():
+            if -sum(leg.amount_minor for leg in batch[key].legs if leg[:2] == account) != amount:
+                return "hold_mismatch"
+        return None
+
+    def shortfall(self, batch: dict[str, books.Transfer], kind: str) -> str | None:
+        """Move what is new, one transfer after the other; on a shortfall keep only the refusal."""
+        histories = defaultdict(list, {account: [*history] for account, history in self.histories.items()})
+        for key, transfer in batch.items():
+            if key in self.requests:
+                continue
+            for path, commodity, amount in sorted(transfer.legs, key=lambda leg: leg.amount_minor < 0):
+                history = histories[path, commodity]
+                history.append((history or [0])[-1] + amount)
+            if any(history[-1] < 0 for account, history in histories.items() if account in STRICT):
+                self.requests[key] = Request(kind, transfer, "insufficient_funds")
+                return "insufficient_funds"
+        self.histories = histories
+        return None

@@ -1,0 +1,115 @@
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from ledger import books
+from tests.ledger.books.sample import hold, resolve, rows
+
+SEALED = ["books_accounts", "books_transfers", "books_entries", "books_resolutions"]
+CHANGES = [
+    "UPDATE books_accounts SET path = path",
+    "UPDATE books_transfers SET memo = memo",
+    "UPDATE books_entries SET leg = leg",
+    "UPDATE books_resolutions SET outcome = outcome",
+    "DELETE FROM books_accounts",
+    "DELETE FROM books_balances",
+    "DELETE FROM books_transfers",
+    "DELETE FROM books_entries",
+    "DELETE FROM books_resolutions",
+    "TRUNCATE books_accounts CASCADE",
+    "TRUNCATE books_balances CASCADE",
+    "TRUNCATE books_transfers CASCADE",
+    "TRUNCATE books_entries",
+    "TRUNCATE books_resolutions",
+]
+HEADER = """
+    INSERT INTO books_transfers (key, fingerprint, effective_date, recorded_at, memo)
+    VALUES ('forged', '', '2026-01-01', '2026-01-01', '') RETURNING transfer_id
+"""
+LEG = """
+    INSERT INTO books_entries (account_id, version, transfer_id, amount_minor, balance_after_minor, recorded_at,
+                               effective_date, leg)
+    SELECT account_id, 99, %s, amount, 0, '2026-01-01', '2026-01-01', 90 + n
+    FROM books_accounts a JOIN (VALUES ('a', 1, 1), ('b', -1, 2)) AS l (path, amount, n) USING (path)
+    WHERE commodity = 'CNY/2' AND path = ANY (%s::text[])
+"""
+
+
+@pytest.fixture
+def used(opened: Connection) -> Connection:
+    """Books with a row in every table."""
+    hold(opened, "h", 10)
+    resolve(opened, books.Resolution("h", "voided"))
+    opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    return opened
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_are_sealed(used: Connection, change: str) -> None:
+    """Even the owner's UPDATE, DELETE and TRUNCATE are refused."""
+    with (
+        pytest.raises(IntegrityError, match=f"is sealed: {change.partition(' ')[0]} refused"),
+        used.begin_nested(),
+    ):
+        used.exec_driver_sql(change)
+    assert [rows(used, table) for table in SEALED] == [8, 3, 6, 1]
+    assert books.check(used) == []
+
+
+def test_a_balance_is_never_negative_without_the_right(opened: Connection) -> None:
+    """The table refuses what the posting function would never write."""
+    with pytest.raises(IntegrityError, match="not_overdrawn"):
+        opened.exec_driver_sql("UPDATE books_balances SET balance_minor = -1 WHERE NOT may_overdraw")
+
+
+def test_late_legs_are_refused(opened_engine: Engine) -> None:
+    """No leg, balanced or not, is added to the transfer of an earlier transaction."""
+    with opened_engine.begin() as connection:
+        transfer_id = connection.exec_driver_sql("SELECT max(transfer_id) FROM books_transfers").scalar_one()
+        for paths in (["a"], ["a", "b"]):
+            with pytest.raises(IntegrityError, match="books_entries"), connection.begin_nested():
+                connection.exec_driver_sql(LEG, (transfer_id, paths))
+    with opened_engine.connect() as connection:
+        assert books.check(connection) == []
+
+
+def test_a_header_without_legs_is_refused_at_commit(opened: Connection) -> None:
+    """A transfer that moves nothing does not commit."""
+    opened.exec_driver_sql(HEADER)
+    with pytest.raises(IntegrityError, match="does not balance"):
+        opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_unbalanced_legs_are_refused_at_once(opened: Connection) -> None:
+    """Also in the transfer's own transaction, and after its own check was made to run early."""
+    transfer_id = opened.exec_driver_sql(HEADER).scalar_one()
+    opened.exec_driver_sql(LEG, (transfer_id, ["a", "b"]))
+    opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(IntegrityError, match="do not balance"):
+        opened.exec_driver_sql(LEG.replace("99", "100").replace("90 + n", "95 + n"), (transfer_id, ["a"]))
+
+
+def test_unbalanced_legs_are_refused_at_commit(opened: Connection) -> None:
+    """The check at commit stands by itself, should legs ever arrive one by one."""
+    opened.exec_driver_sql("ALTER TABLE books_entries DISABLE TRIGGER books_entries_balanced")
+    transfer_id = opened.exec_driver_sql(HEADER).scalar_one()
+    opened.exec_driver_sql(LEG, (transfer_id, ["a"]))
+    with pytest.raises(IntegrityError, match="does not balance"):
+        opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_a_refused_header_has_no_legs(opened: Connection) -> None:
+    """An outcome is either a movement or a refusal."""
+    forged = HEADER.replace("memo)", "memo, refusal)").replace("'')", "'', '{}')")
+    transfer_id = opened.exec_driver_sql(forged).scalar_one()
+    opened.exec_driver_sql(LEG, (transfer_id, ["a", "b"]))
+    with pytest.raises(IntegrityError, match="does not balance"):
+        opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def test_the_script_has_no_percent_sign() -> None:
+    """A driver may take one for a placeholder when the migration runs the script."""
+    script = Path(books.__file__).parents[1] / "sql" / "books_v1.sql"
+    assert "%" not in script.read_text()

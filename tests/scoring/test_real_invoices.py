@@ -1,0 +1,45 @@
+"""On real invoices, split by time, the model keeps to modest floors (skipped where the data is absent)."""
+
+from datetime import date
+
+import numpy as np
+
+from scoring import evaluation, features
+from scoring.facts import Trades
+from scoring.model import train
+
+EPOCH = date(1970, 1, 1)
+
+
+def test_later_invoices_are_scored_well(invoices_2019: Trades) -> None:
+    """Trained on labels known before August 2019 and judged on invoices issued from then on."""
+    first_day = (date(2019, 8, 1) - EPOCH).days
+    later = invoices_2019.take(invoices_2019.issue_day >= first_day)
+    matrix = features.build(invoices_2019, asked=later)
+    scores = train(invoices_2019, as_of_day=first_day - 1).score(matrix)
+    late = later.settled_day - later.due_day
+    serious, chance = late > 30, scores.pd_ppm / 1e6
+    payer_rate = np.nan_to_num(matrix[:, features.NAMES.index("payer_serious_share")], nan=0.02)
+    figures = {
+        "serious_auc": evaluation.auc(chance, outcome=serious),
+        "serious_log_loss": evaluation.log_loss(chance, outcome=serious),
+        "serious_ks": evaluation.ks(chance, outcome=serious),
+        "serious_calibration_error": evaluation.expected_calibration_error(chance, outcome=serious),
+        "payer_rate_auc": evaluation.auc(payer_rate, outcome=serious),
+        "late_auc": evaluation.auc(scores.late_ppm, outcome=late > 0),
+        "days_late_mean_absolute_error": float(np.abs(scores.days_late - late).mean()),
+    }
+    assert figures["serious_auc"] > max(0.93, figures["payer_rate_auc"]), figures
+    assert figures["serious_log_loss"] < 0.046, figures
+    assert figures["serious_calibration_error"] < 0.008, figures
+    assert figures["late_auc"] > 0.84, figures
+    assert figures["days_late_mean_absolute_error"] < 2.85, figures
+
+
+def test_truncated_real_history_gives_the_same_bits(invoices_2019: Trades) -> None:
+    """Past rows recomputed from history cut the evening before are the same bit for bit."""
+    full = features.build(invoices_2019, asked=invoices_2019)
+    for day in np.unique(invoices_2019.issue_day)[40::45]:
+        rows = np.flatnonzero(invoices_2019.issue_day == day)
+        cut = features.build(invoices_2019.known_by(int(day) - 1), asked=invoices_2019.take(rows))
+        assert cut.tobytes() == full[rows].tobytes()
