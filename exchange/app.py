@@ -32,12 +32,12 @@ PUBLIC = (parties, registry, operations, console)
 DESCRIPTION = """
 The receivables exchange: trade receivables as signed assets, scored, sold to funders and serviced to the end.
 
-Amounts are integers in minor units. Errors are problems (RFC 9457) with a stable `code`. Operations that move value need an
-`Idempotency-Key`. Get a token from `POST /oauth/token` with a signed client assertion (RFC 7523).
+Amounts are integers in minor units. Errors are problems (RFC 9457) with a stable `code`. Operations that move
+value need an `Idempotency-Key`. Get a token from `POST /oauth/token` with a signed client assertion (RFC 7523).
 """
 
 
-class ProblemApi(Api):  # type: ignore[misc] - flask-smorest has no types
+class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest, answering and documenting errors as RFC 9457 problems."""
 
     ERROR_SCHEMA = Problem
@@ -116,4 +116,6 @@ def _serve_contract(app: Flask, document: dict[str, Any]) -> None:
         """The OpenAPI document."""
         return http.json_response(document)
 
-    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Receivables exchange"}))
+    app.register_blueprint(
+        get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Receivables exchange"})
+    )

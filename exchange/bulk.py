@@ -4,9 +4,10 @@
 marshmallow schema, which names every fault in it at once. One bad item never spoils its neighbours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import marshmallow as ma
 import msgspec
@@ -34,7 +35,20 @@ class ItemResult(ma.Schema):
     errors = ma.fields.List(ma.fields.Nested(ItemFault))
 
 
-def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> list[Item | Faults]:
+@dataclass(frozen=True, slots=True)
+class Read(Generic[Item]):
+    """A bulk body taken apart: the items that could be read and the faults of the others, each by its index."""
+
+    good: list[tuple[int, Item]]
+    bad: dict[int, Faults]
+
+    def answer(self, results: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+        """One result for each item, in order: that of `results`, or why the item could not be read."""
+        failures = {index: failed(index, 422, faults) for index, faults in self.bad.items()}
+        return {"items": [result for _, result in sorted((failures | dict(results)).items())]}
+
+
+def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> Read[Item]:
     """Each item of the body as a `kind`, or everything that is wrong with it.
 
     Refuses a body that is not JSON (`MalformedBody`) or not an object with 1 to 1,000 `items` (`InvalidRequest`).
@@ -47,7 +61,14 @@ def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> list[Item | F
         fault = Fault("bad_length", "/items", f"between 1 and {MAX_ITEMS} items", len(items))
         raise InvalidRequest(f"Send between 1 and {MAX_ITEMS} items.", faults=(fault,))
     decoder = _decoder(kind)
-    return [_read_item(item, index, decoder, schema) for index, item in enumerate(items)]
+    read = Read[Item]([], {})
+    for index, item in enumerate(items):
+        found = _read_item(item, index, decoder, schema)
+        if isinstance(found, list):
+            read.bad[index] = found
+        else:
+            read.good.append((index, found))
+    return read
 
 
 def failed(index: int, status: int, faults: Sequence[Fault]) -> dict[str, Any]:
@@ -60,9 +81,7 @@ def _decoder(kind: type[Item]) -> msgspec.json.Decoder[Item]:
     return msgspec.json.Decoder(kind)
 
 
-def _read_item(
-    raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema
-) -> Item | Faults:
+def _read_item(raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema) -> Item | Faults:
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

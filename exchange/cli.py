@@ -66,7 +66,7 @@ def run_worker() -> None:
 def run_checks() -> None:
     """Recompute books and log from their first entry; exit code 1 when anything is wrong."""
     services = _services()
-    with services.database.transaction() as session:
+    with services.database.snapshot() as session:
         found = checks(session, services=services)
     for name, findings in found.items():
         click.echo(f"{name}: {len(findings) or 'nothing'} wrong")
@@ -110,7 +110,7 @@ def contract(file: Path, *, check: bool) -> None:
 @click.option("--funders", "funders_file", type=FILE, default=DEFAULT_FILE, help="Who buys, under which mandates.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed and file give the same bytes.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
-def run_replay(  # noqa: PLR0913 - an option each
+def run_replay(
     file: Path,
     map_file: Path | None,
     first_day: datetime,

@@ -42,6 +42,13 @@ class Database:
         with Session(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
             yield session
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session that sees one moment of the database from its first read to its last."""
+        engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with Session(engine) as session, session.begin():
+            yield session
+
     def run(self, work: Callable[[Session], Result]) -> Result:
         """`work` in a transaction of its own, again as a whole when PostgreSQL asks for that."""
         for _ in range(RETRIES - 1):

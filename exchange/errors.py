@@ -16,10 +16,15 @@ class Fault:
 
     def as_json(self) -> dict[str, Any]:
         """The fault as it stands in a problem's `errors` and in a bulk item's."""
-        return {"code": self.code, "pointer": self.pointer, "message": self.message, "value": shown(self.value)}
+        return {
+            "code": self.code,
+            "pointer": self.pointer,
+            "message": self.message,
+            "value": shown(self.value),
+        }
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is the field's word, not an error of ours
+class Refusal(Exception):
     """Base of every refusal. A subclass stands beside the rule that raises it and has a stable `code`.
 
     `definitive` refusals are outcomes: repeating the request with its idempotency key gives the same answer.

@@ -1,6 +1,6 @@
 """The door: every operation of the API is declared here with its role, its contract and its transaction.
 
-A view gets a `Call`, reads or acts, and returns what the contract promises. The door reads the token and the body before
+A view gets a `Call`, reads or acts, and returns what the contract promises. The door reads token and body before
 it opens a transaction, keeps the answer of an idempotent request in that same transaction, and commits.
 """
 
@@ -59,7 +59,7 @@ class Operation:
     reads_body: bool
 
 
-class Room(Blueprint):
+class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
     """The operations of one stage."""
 
     def operation(  # noqa: PLR0913 - a contract has this many parts
@@ -172,8 +172,15 @@ def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
     raise Unavailable("Too much happened at once on the same things.", headers={"Retry-After": "1"})
 
 
-def _act(  # noqa: PLR0913 - everything that was read from the request
-    operation: Operation, view: View, path: dict[str, str], *, caller: auth.Caller, raw: bytes, body: Any, query: Any
+def _act(
+    operation: Operation,
+    view: View,
+    path: dict[str, str],
+    *,
+    caller: auth.Caller,
+    raw: bytes,
+    body: Any,  # noqa: ANN401 - what its schema gave
+    query: Any,  # noqa: ANN401 - what its schema gave
 ) -> Response:
     at_hand = services()
     key = idempotency.read_key(request.headers.get("Idempotency-Key")) if operation.idempotent else ""

@@ -70,7 +70,9 @@ def read_key(header: str | None) -> str:
     match = KEY.fullmatch(header or "")
     if match is None:
         fault = Fault("idempotency_key_missing", "", "1 to 128 visible ASCII characters", header)
-        raise KeyMissing("This operation needs an Idempotency-Key header: a new one for each new request.", faults=(fault,))
+        raise KeyMissing(
+            "This operation needs an Idempotency-Key header: a new one for each new request.", faults=(fault,)
+        )
     return match.group(1)
 
 

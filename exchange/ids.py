@@ -18,13 +18,7 @@ def new_id(prefix: str, *, now: datetime, entropy: Entropy, purpose: str) -> str
     """
     milliseconds = int(now.timestamp() * 1000)
     random = int.from_bytes(entropy(10, "id", prefix, purpose))
-    value = (
-        milliseconds << 80
-        | 0x7 << 76
-        | (random >> 64 & 0xFFF) << 64
-        | 0b10 << 62
-        | random & 0x3FFF_FFFF_FFFF_FFFF
-    )
+    value = milliseconds << 80 | 0x7 << 76 | (random >> 64 & 0xFFF) << 64 | 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
     return f"{prefix}_{_base32(value)}"
 
 

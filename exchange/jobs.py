@@ -86,8 +86,8 @@ def fired_until(session: Session) -> datetime | None:
 def fire(session: Session, *, schedule: Mapping[str, str], now: datetime, time_zone: str) -> int:
     """Put on the list of work every firing of `schedule` up to `now` that was not fired yet, oldest first; how many.
 
-    `schedule` gives a cron line (minute, hour, day, month, weekday in `time_zone`) for each job. The first call only marks
-    the beginning. Concurrent calls wait for each other on the one row.
+    `schedule` gives a cron line (minute, hour, day, month, weekday in `time_zone`) for each job. The first call
+    only marks the beginning. Concurrent calls wait for each other on the one row.
     """
     session.execute(insert(Fired).values(schedule_id=1, until=now).on_conflict_do_nothing())
     fired = session.execute(select(Fired).with_for_update()).scalar_one()
@@ -150,6 +150,8 @@ def _postpone(services: Services, *, work_id: int, error: Exception) -> None:
             update(WorkItem)
             .where(WorkItem.work_id == work_id)
             .values(
-                attempts=item.attempts + 1, due_at=system_now() + wait, last_error=f"{type(error).__name__}: {error}"
+                attempts=item.attempts + 1,
+                due_at=system_now() + wait,
+                last_error=f"{type(error).__name__}: {error}",
             )
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from joserfc.jwk import OKPKey
 
 from exchange.entropy import Entropy
@@ -19,8 +18,11 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """`record_signer` signs asset records, `note_signer` checkpoints, `token_key` access tokens, `callback_key`
-    callbacks; `fingerprint_key` blinds duplicate fingerprints and identities, `vault` seals what nobody may read."""
+    """What the exchange signs and seals with.
+
+    `record_signer` signs asset records, `note_signer` checkpoints, `token_key` access tokens, `callback_key` callbacks;
+    `fingerprint_key` blinds fingerprints and identities, `vault` seals what nobody may read.
+    """
 
     record_signer: FileSigner
     note_signer: NoteSigner

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, cast
+from typing import Any
 
 import marshmallow as ma
 
@@ -32,8 +32,11 @@ class Schema(ma.Schema):
     }
 
 
-def _messages(**own: str) -> dict[str, str]:
-    base = {"required": "missing: this field is needed", "null": "null: leave the field out or give a value"}
+def _messages(**own: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
+    base: dict[str, str | list[Any] | dict[Any, Any]] = {
+        "required": "missing: this field is needed",
+        "null": "null: leave the field out or give a value",
+    }
     return base | own
 
 
@@ -113,7 +116,7 @@ class Moment(ma.fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:  # noqa: ANN401 - same
         if not isinstance(value, str) or not value.isascii() or not "1970" <= value[:4] <= "2199":
             raise self.make_error("invalid")
-        return cast("datetime", super()._deserialize(value, attr, data, **kwargs)).astimezone(UTC)
+        return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
 
 
 class Boolean(ma.fields.Boolean):
@@ -159,7 +162,7 @@ class Nested(ma.fields.Nested):
     default_error_messages = _messages(type="not_an_object: write a JSON object")
 
 
-class List(ma.fields.List):
+class List(ma.fields.List[Any]):
     """A list of bounded length."""
 
     default_error_messages = _messages(invalid="not_a_list: write a JSON array")

@@ -23,7 +23,9 @@ class Services:
 def open_services(settings: Settings) -> Services:
     """Services on the database that the settings name (`SettingsError` when they name none)."""
     if settings.database_url is None:
-        raise SettingsError("DATABASE_URL is not set: set it, or use `exchange run`, which brings a database of its own")
+        raise SettingsError(
+            "DATABASE_URL is not set: set it, or use `exchange run`, which brings a database of its own"
+        )
     entropy = entropy_for(settings.seed)
     return Services(
         settings=settings,

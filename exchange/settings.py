@@ -8,6 +8,10 @@ from pathlib import Path
 
 Network = IPv4Network | IPv6Network
 
+ISSUER = "http://127.0.0.1:8080"
+LOG_NAME = "exchange.localhost/log"
+TIME_ZONE = "Asia/Shanghai"
+
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message says which and what to do."""
@@ -19,9 +23,9 @@ class Settings:
 
     home: Path
     database_url: str | None = None
-    issuer: str = "http://127.0.0.1:8080"
-    log_name: str = "exchange.localhost/log"
-    time_zone: str = "Asia/Shanghai"
+    issuer: str = ISSUER
+    log_name: str = LOG_NAME
+    time_zone: str = TIME_ZONE
     seed: int | None = None
     virtual_clock: bool = False
     console_open: bool = False
@@ -38,9 +42,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         home=Path(env.get("EXCHANGE_HOME", ".exchange")).absolute(),
         database_url=_database_url(env.get("DATABASE_URL")),
-        issuer=env.get("EXCHANGE_ISSUER", Settings.issuer),
-        log_name=env.get("EXCHANGE_LOG_NAME", Settings.log_name),
-        time_zone=env.get("EXCHANGE_TIME_ZONE", Settings.time_zone),
+        issuer=env.get("EXCHANGE_ISSUER", ISSUER),
+        log_name=env.get("EXCHANGE_LOG_NAME", LOG_NAME),
+        time_zone=env.get("EXCHANGE_TIME_ZONE", TIME_ZONE),
         seed=None if seed is None else _integer("EXCHANGE_SEED", seed),
         virtual_clock=virtual_clock,
         console_open=_flag(env, "EXCHANGE_CONSOLE_OPEN"),

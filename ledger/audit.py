@@ -81,17 +81,13 @@ class _Audit:
         """How long the log is by its tiles, counted likewise."""
         count = select(func.count()).where(log_tile.c.level == 0)
         within = and_(log_tile.c.level == 0, log_tile.c.index < count.scalar_subquery())
-        size_bytes = self._connection.scalar(
-            select(func.sum(func.octet_length(log_tile.c.hashes))).where(within)
-        )
+        size_bytes = self._connection.scalar(select(func.sum(func.octet_length(log_tile.c.hashes))).where(within))
         return int(size_bytes or 0) // HASH_BYTES
 
     def _check_strays(self) -> None:
         """Rows outside the log: no walk over it would meet them."""
         leaf, tile = log_leaf.c, log_tile.c
-        for index in self._connection.scalars(
-            select(leaf.index).where(~leaf.index.between(0, self._size - 1))
-        ):
+        for index in self._connection.scalars(select(leaf.index).where(~leaf.index.between(0, self._size - 1))):
             self._add("leaf_stray", f"log_leaf {index}", f"the log has {self._size} entries")
         bounds = [
             and_(
@@ -197,13 +193,9 @@ class _Audit:
         tile, position = f"log_tile {level}/{index}", index * TILE_WIDTH + offset
         if vouched and level:
             below = f"log_tile {level - 1}/{position}"
-            self._add(
-                "tile_altered", below, f"it was rewritten with what is below it; {tile} has the signed hash"
-            )
+            self._add("tile_altered", below, f"it was rewritten with what is below it; {tile} has the signed hash")
         elif vouched:
-            self._add(
-                "leaf_altered", f"log_leaf {position}", f"{tile} has the signed hash, and it is another"
-            )
+            self._add("leaf_altered", f"log_leaf {position}", f"{tile} has the signed hash, and it is another")
         elif vouched is None and level == 0:
             self._add(
                 "leaf_unvouched",

@@ -122,9 +122,7 @@ class FileSigner:
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
-            raise KeyFileExists(
-                f"{draft} is there already: {path} is being created, or a crash left it."
-            ) from error
+            raise KeyFileExists(f"{draft} is there already: {path} is being created, or a crash left it.") from error
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(pem)

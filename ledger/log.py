@@ -200,9 +200,7 @@ def _grow_tiles(connection: Connection, *, first: int, hashes: Sequence[bytes]) 
         level, first = level + 1, index
     if rows:
         upsert = postgresql.insert(log_tile)
-        grow = upsert.on_conflict_do_update(
-            index_elements=["level", "index"], set_={"hashes": upsert.excluded.hashes}
-        )
+        grow = upsert.on_conflict_do_update(index_elements=["level", "index"], set_={"hashes": upsert.excluded.hashes})
         connection.execute(grow, rows)
 
 
@@ -221,7 +219,5 @@ def _node_root(place: NodePlace, held: Mapping[TileKey, bytes]) -> bytes:
     begin, end = place.start * HASH_BYTES, (place.start + place.count) * HASH_BYTES
     data = held.get((place.level, place.index), b"")
     if len(data) < end:
-        raise LogDamaged(
-            f"Tile {place.level}/{place.index} does not reach {place.start + place.count} hashes."
-        )
+        raise LogDamaged(f"Tile {place.level}/{place.index} does not reach {place.start + place.count} hashes.")
     return merkle.root(tiles.split_hashes(data[begin:end]))

@@ -124,9 +124,7 @@ def fold(hashes: Sequence[bytes]) -> bytes:
     return folded
 
 
-def verify_inclusion(
-    entry_hash: bytes, *, index: int, size: int, proof: Sequence[bytes], root_hash: bytes
-) -> None:
+def verify_inclusion(entry_hash: bytes, *, index: int, size: int, proof: Sequence[bytes], root_hash: bytes) -> None:
     """Check that `entry_hash` is at `index` in the tree of `size` with `root_hash`.
 
     RFC 9162, section 2.1.3.2. Refuses `InclusionNotProven`.
@@ -149,9 +147,7 @@ def verify_inclusion(
         raise InclusionNotProven("The proof does not lead to the root.")
 
 
-def verify_consistency(
-    *, old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes
-) -> None:
+def verify_consistency(*, old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
     """Check that the tree of size `new` begins with the tree of size `old`.
 
     RFC 9162, section 2.1.4.2, with the empty tree beginning every tree. Refuses `ConsistencyNotProven`.

@@ -247,9 +247,7 @@ def parse_proof(text: str) -> Proof:
     index = lines.pop(0).removeprefix("index ") if lines else ""
     hashes = tuple(filter(None, map(_parse_hash, lines)))
     try:
-        proof = Proof(
-            int(index) if _NUMBER.fullmatch(index) else 0, hashes, checkpoint, parse_base64_standard(extra)
-        )
+        proof = Proof(int(index) if _NUMBER.fullmatch(index) else 0, hashes, checkpoint, parse_base64_standard(extra))
     except MalformedBase64 as error:
         raise MalformedProof("The extra data is not base64.") from error
     # Whatever was passed over above is missing now: title, blank line, stray lines, other spellings.
@@ -258,9 +256,7 @@ def parse_proof(text: str) -> Proof:
     return proof
 
 
-def verify_proof(
-    entry: bytes, *, proof: Proof, log: Verifier, witnesses: Collection[Verifier] = ()
-) -> TreeHead:
+def verify_proof(entry: bytes, *, proof: Proof, log: Verifier, witnesses: Collection[Verifier] = ()) -> TreeHead:
     """The tree head, signed by the log and each of `witnesses`, under which the proof shows `entry` to be.
 
     Refuses what `open_checkpoint` refuses and `merkle.InclusionNotProven`.

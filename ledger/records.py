@@ -304,9 +304,7 @@ def _header(alg: str, kid: str, record_type: str) -> bytes:
 def _signed(payload: bytes, signer: Signer, record_type: str, disclosures: tuple[str, ...]) -> SealedRecord:
     signing_input = _header(signer.alg, signer.kid, record_type) + base64url_ascii(payload)
     if len(signing_input) > LARGEST_SIGNING_INPUT:
-        raise RecordTooLarge(
-            f"The signing input has {len(signing_input)} bytes, more than {LARGEST_SIGNING_INPUT}."
-        )
+        raise RecordTooLarge(f"The signing input has {len(signing_input)} bytes, more than {LARGEST_SIGNING_INPUT}.")
     jws = signing_input + b"." + base64url_ascii(signer.sign(signing_input))
     return SealedRecord(jws.decode("ascii"), hashlib.sha256(jws).digest(), disclosures)
 
@@ -342,9 +340,7 @@ def _opened(kid: str, record_type: str, payload: bytes, disclosures: Sequence[st
     return OpenedRecord(kid, record_type, body, _disclosed(disclosures, digests=digests, body=body))
 
 
-def _disclosed(
-    disclosures: Sequence[str], *, digests: list[Any], body: Mapping[str, object]
-) -> dict[str, Any]:
+def _disclosed(disclosures: Sequence[str], *, digests: list[Any], body: Mapping[str, object]) -> dict[str, Any]:
     disclosed: dict[str, Any] = {}
     for disclosure in disclosures:
         try:

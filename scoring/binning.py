@@ -35,9 +35,7 @@ class Bins:
         return np.where(np.isnan(values), len(self.cuts) + 1, at).astype(np.int64)
 
 
-def fit_bins(
-    values: Floats, *, events: Bools, direction: Direction, max_bins: int, min_bin_share: float
-) -> Bins:
+def fit_bins(values: Floats, *, events: Bools, direction: Direction, max_bins: int, min_bin_share: float) -> Bins:
     """Cut one feature (n values, NaN allowed) so that the event rate moves in the given direction only.
 
     Weight of evidence is ln((bad_i / bad) / (good_i / good)), smoothed: positive means riskier than average
@@ -45,11 +43,7 @@ def fit_bins(
     """
     known = ~np.isnan(values)
     seen = values[known]
-    edges = (
-        np.unique(np.quantile(seen, np.linspace(0, 1, PRE_BINS + 1)[1:-1], method="lower"))
-        if len(seen)
-        else seen
-    )
+    edges = np.unique(np.quantile(seen, np.linspace(0, 1, PRE_BINS + 1)[1:-1], method="lower")) if len(seen) else seen
     code = np.searchsorted(edges, seen, side="left")
     bad = np.bincount(code[events[known]], minlength=len(edges) + 1).astype(np.float64)
     good = np.bincount(code[~events[known]], minlength=len(edges) + 1).astype(np.float64)
@@ -82,9 +76,7 @@ def _choose(direction: Direction, *, grow: Callable[[int], tuple[Floats, float]]
     return (up[0], "up") if up[1] <= down[1] else (down[0], "down")
 
 
-def _grow(
-    bad: Floats, *, good: Floats, sign: int, max_bins: int, min_bin_share: float
-) -> tuple[Floats, float]:
+def _grow(bad: Floats, *, good: Floats, sign: int, max_bins: int, min_bin_share: float) -> tuple[Floats, float]:
     """Grow one monotone tree on counts per code; return its splits in order and its leaves' total entropy."""
     if len(bad) < 2 or not (bad.any() and good.any()):  # noqa: PLR2004 - one code cannot be split
         return np.empty(0), 0.0

@@ -112,10 +112,7 @@ def _sound(tree: _Tree, *, width: int) -> bool:
     return (
         sizes == {nodes}
         and nodes > 0
-        and bool(
-            ((pointers >= 0) & (pointers < nodes)).all()
-            and ((tree.feature >= 0) & (tree.feature < width)).all()
-        )
+        and bool(((pointers >= 0) & (pointers < nodes)).all() and ((tree.feature >= 0) & (tree.feature < width)).all())
     )
 
 

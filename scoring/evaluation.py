@@ -80,9 +80,7 @@ def expected_calibration_error(predicted: ArrayLike, *, outcome: ArrayLike, bins
     return float(sum(abs(chance[part].sum() - bad[part].sum()) for part in parts) / len(bad))
 
 
-def calibration_table(
-    predicted_ppm: ArrayLike, *, outcome: ArrayLike, bins: int = 10
-) -> list[CalibrationBin]:
+def calibration_table(predicted_ppm: ArrayLike, *, outcome: ArrayLike, bins: int = 10) -> list[CalibrationBin]:
     """Return up to `bins` groups of equal row count, from the lowest prediction (ppm) to the highest."""
     chance, bad = _chances(np.asarray(predicted_ppm, dtype=np.float64) / PPM, outcome=outcome)
     return [

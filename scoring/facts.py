@@ -132,9 +132,7 @@ class Trades:
         """Build from rows in the order of `COLUMNS`; a `settled_day` of None means still open."""
         filled = [[*row[:5], NOT_SETTLED if row[5] is None else row[5]] for row in rows if _six(row)]
         columns = zip(*filled, strict=True) if filled else ((),) * 6
-        return cls(
-            *(_integers(list(column), name=name) for name, column in zip(cls.COLUMNS, columns, strict=True))
-        )
+        return cls(*(_integers(list(column), name=name) for name, column in zip(cls.COLUMNS, columns, strict=True)))
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:

@@ -192,9 +192,7 @@ def _share(hits: Int64s, *, rows: Int64s, prior: Prior) -> Floats:
     return np.asarray(np.where(rows > 0, mixed, np.nan), dtype=np.float64)
 
 
-def _relation(
-    o: _Outcomes, *, past: _Side, now: _Side, day: Int64s, face: Int64s
-) -> dict[str, Floats | Int64s]:
+def _relation(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s, face: Int64s) -> dict[str, Floats | Int64s]:
     """Return how long, how often and in what sizes the payer has bought."""
     line = Timeline(past.payer, day=o.issue, face=o.face)
     all_past = line.before(now.payer, day=day)
@@ -277,9 +275,7 @@ def _maturity(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[str
 
 def _open_book(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[str, Floats | Int64s]:
     """Return what the payer owes on the day: open, overdue, seriously overdue, the oldest overdue's days."""
-    issued = _count_and_face(
-        o, group=past.payer, at=o.issue, rows=np.ones(len(o.due), np.bool_), now=now, day=day
-    )
+    issued = _count_and_face(o, group=past.payer, at=o.issue, rows=np.ones(len(o.due), np.bool_), now=now, day=day)
     settled = _count_and_face(o, group=past.payer, at=o.known, rows=o.settled, now=now, day=day)
     late = o.known > o.due
     fell = _count_and_face(o, group=past.payer, at=o.due, rows=late, now=now, day=day)
@@ -328,9 +324,7 @@ def _circles(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[str,
         part = line.before(today, day=day)
         hits, rows = line.total("hit", past=part), part.count
         columns[f"{name}_late_share"] = _share(hits, rows=rows, prior=LATE_PRIOR)
-        columns[f"{name}_serious_share"] = _share(
-            line.total("serious", past=part), rows=rows, prior=SERIOUS_PRIOR
-        )
+        columns[f"{name}_serious_share"] = _share(line.total("serious", past=part), rows=rows, prior=SERIOUS_PRIOR)
         columns[f"{name}_days_late_mean"] = _ratio(line.total("late", past=part), bottom=rows)
         columns[f"{name}_settled_count"] = rows
     return columns

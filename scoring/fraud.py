@@ -69,11 +69,7 @@ def shared_control(links: Iterable[tuple[str, str]]) -> dict[str, str]:
 def self_dealing(trades: Iterable[tuple[str, str]], *, groups: dict[str, str]) -> list[tuple[str, str]]:
     """Return the (seller, buyer) pairs that are one company or of one group of `shared_control`, sorted."""
     return sorted(
-        {
-            (seller, buyer)
-            for seller, buyer in trades
-            if groups.get(seller, seller) == groups.get(buyer, buyer)
-        }
+        {(seller, buyer) for seller, buyer in trades if groups.get(seller, seller) == groups.get(buyer, buyer)}
     )
 
 
@@ -91,11 +87,7 @@ def cycles(edges: Iterable[Edge], *, window_days: int = CYCLE_WINDOW_DAYS) -> li
     by_seller: dict[str, list[Edge]] = defaultdict(list)
     for edge in suspect:
         by_seller[edge.seller].append(edge)
-    return [
-        Cycle(path)
-        for first in suspect
-        for path in _walk((first,), by_seller=by_seller, window_days=window_days)
-    ]
+    return [Cycle(path) for first in suspect for path in _walk((first,), by_seller=by_seller, window_days=window_days)]
 
 
 def _on_some_cycle(trades: list[Edge]) -> set[str]:
@@ -109,9 +101,7 @@ def _on_some_cycle(trades: list[Edge]) -> set[str]:
         pairs = kept
 
 
-def _walk(
-    path: tuple[Edge, ...], *, by_seller: dict[str, list[Edge]], window_days: int
-) -> Iterator[tuple[Edge, ...]]:
+def _walk(path: tuple[Edge, ...], *, by_seller: dict[str, list[Edge]], window_days: int) -> Iterator[tuple[Edge, ...]]:
     """Yield every completion of `path` to a cycle, later trades in time order."""
     start, last = path[0], path[-1]
     onward = by_seller.get(last.buyer, ())

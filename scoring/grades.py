@@ -26,6 +26,4 @@ def grade_of(pd_ppm: Int64s | int) -> Int64s:
     given = np.asarray(pd_ppm, dtype=np.int64)
     if given.size and (given.min() < 0 or given.max() > UPPER_PPM[-1]):
         raise ProbabilityOutOfRange("a probability of default lies outside 0 .. 1,000,000 ppm")
-    return np.asarray(
-        np.searchsorted(np.array(UPPER_PPM, dtype=np.int64), given, side="left"), dtype=np.int64
-    )
+    return np.asarray(np.searchsorted(np.array(UPPER_PPM, dtype=np.int64), given, side="left"), dtype=np.int64)

@@ -148,9 +148,7 @@ class Model:
             raise ModelHashMismatch(f"named {named}, content {found}")
         serious, late, days, lgd_bps, card = parts
         if not known or not isinstance(card, dict) or type(lgd_bps) is not int or not 0 <= lgd_bps <= BPS:
-            raise ModelUnreadable(
-                "of another format, made for other features, or with a part of another kind"
-            )
+            raise ModelUnreadable("of another format, made for other features, or with a part of another kind")
         return cls(
             serious=None if serious is None else Head.from_body(serious),
             late=None if late is None else Head.from_body(late),
@@ -264,8 +262,7 @@ def _column(matrix: Floats, *, name: str) -> Floats:
 def _prior_serious(matrix: Floats) -> Int64s:
     """Return the payer's matured rate of serious delay mixed with PRIOR_ROWS imagined rows, in ppm."""
     bad, rows = (
-        np.rint(_column(matrix, name=name)).astype(np.int64)
-        for name in ("payer_serious_count", "payer_matured_count")
+        np.rint(_column(matrix, name=name)).astype(np.int64) for name in ("payer_serious_count", "payer_matured_count")
     )
     return np.asarray((bad * PPM + PRIOR_ROWS * PRIOR_SERIOUS_PPM) // (rows + PRIOR_ROWS), dtype=np.int64)
 

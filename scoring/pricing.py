@@ -52,9 +52,7 @@ def required_discount_bps(
     total_bps = _divide_up(exact_ppm, by=PPM_PER_BPS)
     if total_bps >= BPS:
         raise DiscountExceedsFace(f"a discount of {total_bps} bps leaves nothing to pay")
-    return Discount(
-        expected_loss_ppm, funding_ppm, margin_ppm, total_bps * PPM_PER_BPS - exact_ppm, total_bps
-    )
+    return Discount(expected_loss_ppm, funding_ppm, margin_ppm, total_bps * PPM_PER_BPS - exact_ppm, total_bps)
 
 
 def _divide_up(amount: int, *, by: int) -> int:

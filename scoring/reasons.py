@@ -84,25 +84,13 @@ CATALOGUE: dict[str, ReasonText] = {
     "payer_serious_delay_lowers_risk": ReasonText(
         "The payer has rarely or never paid more than 30 days late", "付款人很少或从未逾期超过30天"
     ),
-    "payer_lateness_raises_risk": ReasonText(
-        "The payer often pays after the due date", "付款人经常在到期日后付款"
-    ),
+    "payer_lateness_raises_risk": ReasonText("The payer often pays after the due date", "付款人经常在到期日后付款"),
     "payer_lateness_lowers_risk": ReasonText("The payer usually pays by the due date", "付款人通常按期付款"),
-    "payer_recent_lateness_raises_risk": ReasonText(
-        "The payer's latest payments came late", "付款人近期付款出现逾期"
-    ),
-    "payer_recent_lateness_lowers_risk": ReasonText(
-        "The payer's latest payments came on time", "付款人近期按期付款"
-    ),
-    "payer_irregularity_raises_risk": ReasonText(
-        "The payer's payment dates vary widely", "付款人付款时间波动较大"
-    ),
-    "payer_irregularity_lowers_risk": ReasonText(
-        "The payer pays with great regularity", "付款人付款时间稳定"
-    ),
-    "payer_overdue_now_raises_risk": ReasonText(
-        "The payer has overdue invoices today", "付款人当前存在逾期未付发票"
-    ),
+    "payer_recent_lateness_raises_risk": ReasonText("The payer's latest payments came late", "付款人近期付款出现逾期"),
+    "payer_recent_lateness_lowers_risk": ReasonText("The payer's latest payments came on time", "付款人近期按期付款"),
+    "payer_irregularity_raises_risk": ReasonText("The payer's payment dates vary widely", "付款人付款时间波动较大"),
+    "payer_irregularity_lowers_risk": ReasonText("The payer pays with great regularity", "付款人付款时间稳定"),
+    "payer_overdue_now_raises_risk": ReasonText("The payer has overdue invoices today", "付款人当前存在逾期未付发票"),
     "payer_overdue_now_lowers_risk": ReasonText(
         "The payer has little or nothing overdue today", "付款人当前几乎没有逾期"
     ),
@@ -128,18 +116,12 @@ CATALOGUE: dict[str, ReasonText] = {
     "due_calendar_lowers_risk": ReasonText(
         "Invoices falling due on such a day are paid well", "在此类日期到期的发票付款良好"
     ),
-    "seller_record_raises_risk": ReasonText(
-        "The seller's invoices are often paid late", "该卖方的发票经常被逾期支付"
-    ),
+    "seller_record_raises_risk": ReasonText("The seller's invoices are often paid late", "该卖方的发票经常被逾期支付"),
     "seller_record_lowers_risk": ReasonText(
         "The seller's invoices are mostly paid on time", "该卖方的发票大多按期支付"
     ),
-    "pair_record_raises_risk": ReasonText(
-        "This payer often pays this seller late", "该付款人对该卖方经常逾期付款"
-    ),
-    "pair_record_lowers_risk": ReasonText(
-        "This payer mostly pays this seller on time", "该付款人对该卖方大多按期付款"
-    ),
+    "pair_record_raises_risk": ReasonText("This payer often pays this seller late", "该付款人对该卖方经常逾期付款"),
+    "pair_record_lowers_risk": ReasonText("This payer mostly pays this seller on time", "该付款人对该卖方大多按期付款"),
     "no_history_raises_risk": ReasonText("Little is known about the payer yet", "对付款人了解尚少"),
     "no_history_lowers_risk": ReasonText(
         "The gaps in the payer's record point to lower risk", "付款人记录中的缺失显示较低风险"

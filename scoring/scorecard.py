@@ -92,9 +92,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
         check_classification_targets(target)
         self.classes_, codes = np.unique(target, return_inverse=True)
         if len(self.classes_) != 2:  # noqa: PLR2004 - good and bad
-            raise NotBinary(
-                f"Only binary classification is supported: the target holds {len(self.classes_)} class(es)"
-            )
+            raise NotBinary(f"Only binary classification is supported: the target holds {len(self.classes_)} class(es)")
         events = codes == 1
         self.bins_ = [
             fit_bins(
@@ -106,9 +104,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
             )
             for at, way in enumerate(self._directions(values.shape[1]))
         ]
-        evidence = np.column_stack(
-            [bins.evidence[bins.index(values[:, at])] for at, bins in enumerate(self.bins_)]
-        )
+        evidence = np.column_stack([bins.evidence[bins.index(values[:, at])] for at, bins in enumerate(self.bins_)])
         weights, intercept = _fit_logistic(evidence, events=events, penalty=self.penalty)
         self.intercept_micro_ = _micro(np.array([intercept]))[0]
         self.contributions_micro_ = [
@@ -234,9 +230,7 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
     def _is_sound(self) -> bool:
         """Return whether every feature has ordered cuts and one contribution per bin."""
         return all(
-            bins.cuts.ndim == 1
-            and parts.shape == (len(bins.cuts) + 2,)
-            and bool((np.diff(bins.cuts) > 0).all())
+            bins.cuts.ndim == 1 and parts.shape == (len(bins.cuts) + 2,) and bool((np.diff(bins.cuts) > 0).all())
             for bins, parts in zip(self.bins_, self.contributions_micro_, strict=True)
         )
 
@@ -260,11 +254,7 @@ def _fit_logistic(evidence: Floats, *, events: Bools, penalty: float) -> tuple[F
     def loss(weights: Floats) -> tuple[float, Floats]:
         # einsum sums in one order on one thread, unlike BLAS: the same input gives the same bytes.
         logit = np.einsum("ij,j->i", design, weights)
-        value = (
-            np.logaddexp(0.0, logit).sum()
-            - (bad * logit).sum()
-            + 0.5 * penalty * (weights[:-1] @ weights[:-1])
-        )
+        value = np.logaddexp(0.0, logit).sum() - (bad * logit).sum() + 0.5 * penalty * (weights[:-1] @ weights[:-1])
         slope = np.einsum("ij,i->j", design, expit(logit) - bad)
         slope[:-1] += penalty * weights[:-1]
         return float(value), slope

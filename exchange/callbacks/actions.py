@@ -104,9 +104,7 @@ def publish(session: Session, *, entropy: Entropy, now: datetime, limit: int = B
     due = [(funder_id, sequence, 0, now) for funder_id, sequence, *_ in events if funder_id in working]
     copy_rows(session, Delivery.__tablename__, DELIVERIES, due)
     _advance(session, heads=heads)
-    session.execute(
-        delete(OutboxRow).where(OutboxRow.outbox_id == func.any([row.outbox_id for row in ready]))
-    )
+    session.execute(delete(OutboxRow).where(OutboxRow.outbox_id == func.any([row.outbox_id for row in ready])))
     return len(events)
 
 
@@ -128,9 +126,7 @@ def put_endpoint(
     rules.parse_url(url, networks=networks)
     # The publisher looks at endpoints under this lock too: no event can fall between the two of us.
     session.execute(select(func.pg_advisory_xact_lock(PUBLISHER_LOCK)))
-    sealed = session.scalar(
-        select(CallbackEndpoint.secret_sealed).where(CallbackEndpoint.funder_id == funder_id)
-    )
+    sealed = session.scalar(select(CallbackEndpoint.secret_sealed).where(CallbackEndpoint.funder_id == funder_id))
     if sealed is None:
         nonce = entropy(NONCE_BYTES, "callback nonce", funder_id)
         secret = entropy(SECRET_BYTES, "callback secret", funder_id)
@@ -186,17 +182,12 @@ def _working(session: Session, *, funder_ids: set[str]) -> set[str]:
     """The funders among these whose endpoint exists and is enabled."""
     query = select(CallbackEndpoint.funder_id)
     return set(
-        session.scalars(
-            query.where(CallbackEndpoint.funder_id.in_(funder_ids), CallbackEndpoint.disabled_at.is_(None))
-        )
+        session.scalars(query.where(CallbackEndpoint.funder_id.in_(funder_ids), CallbackEndpoint.disabled_at.is_(None)))
     )
 
 
 def _advance(session: Session, *, heads: dict[str, tuple[int, bytes | None]]) -> None:
-    rows = [
-        {"funder_id": key, "sequence": sequence, "digest": digest}
-        for key, (sequence, digest) in heads.items()
-    ]
+    rows = [{"funder_id": key, "sequence": sequence, "digest": digest} for key, (sequence, digest) in heads.items()]
     statement = insert(StreamHead).values(rows)
     moved = {"sequence": statement.excluded.sequence, "digest": statement.excluded.digest}
     session.execute(statement.on_conflict_do_update(index_elements=["funder_id"], set_=moved))

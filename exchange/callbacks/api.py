@@ -13,9 +13,7 @@ from exchange.http import Call, Room
 from exchange.paging import DEFAULT_LIMIT, MAX_LIMIT
 from exchange.schemas import MAX_MINOR, Schema, Text
 
-room = Room(
-    "callbacks", __name__, url_prefix="/v1", description="Signed callbacks, and the stream they come from"
-)
+room = Room("callbacks", __name__, url_prefix="/v1", description="Signed callbacks, and the stream they come from")
 
 
 class EndpointBody(Schema):
@@ -28,9 +26,7 @@ class EndpointSecret(Schema):
     """What a receiver verifies callbacks with (Standard Webhooks)."""
 
     url = ma.fields.String(required=True)
-    secret = ma.fields.String(
-        required=True, metadata={"description": "whsec_: for `v1` signatures; shown only here"}
-    )
+    secret = ma.fields.String(required=True, metadata={"description": "whsec_: for `v1` signatures; shown only here"})
     public_key = ma.fields.String(required=True, metadata={"description": "whpk_: for `v1a` signatures"})
 
 
@@ -70,12 +66,8 @@ class Event(Schema):
     timestamp = ma.fields.AwareDateTime(required=True)
     data = ma.fields.Dict(required=True)
     sequence = ma.fields.Integer(required=True)
-    prev = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "SHA-256 of the event before"}
-    )
-    log_index = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Entry in the public log"}
-    )
+    prev = ma.fields.String(required=True, allow_none=True, metadata={"description": "SHA-256 of the event before"})
+    log_index = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Entry in the public log"})
 
 
 class Feed(Schema):
@@ -85,9 +77,7 @@ class Feed(Schema):
     next = ma.fields.Integer(required=True, allow_none=True)
 
 
-@room.operation(
-    "/callback-endpoint", method="PUT", roles=[Role.FUNDER], body=EndpointBody, result=EndpointSecret
-)
+@room.operation("/callback-endpoint", method="PUT", roles=[Role.FUNDER], body=EndpointBody, result=EndpointSecret)
 def put_callback_endpoint(call: Call) -> dict[str, Any]:
     """Receive callbacks at a URL from now on, and everything not delivered yet."""
     secret = actions.put_endpoint(
@@ -126,8 +116,6 @@ def _public_key(call: Call) -> str:
 
 
 def _funder_id(call: Call) -> str:
-    if (
-        call.caller.party_id is None
-    ):  # pragma: no cover - the database allows no funder's client without its funder
+    if call.caller.party_id is None:  # pragma: no cover - the database allows no funder's client without its funder
         raise NotFound("Your client belongs to no funder.")
     return call.caller.party_id

@@ -207,9 +207,7 @@ def record(session: Session, *, lane: Lane, sent: Sequence[Sent]) -> None:
     # Once the lease has ended or the endpoint was put anew, the endpoint is not ours to judge.
     disabled = session.scalar(
         update(CallbackEndpoint)
-        .where(
-            CallbackEndpoint.funder_id == lane.funder_id, CallbackEndpoint.leased_until == lane.leased_until
-        )
+        .where(CallbackEndpoint.funder_id == lane.funder_id, CallbackEndpoint.leased_until == lane.leased_until)
         .values(_endpoint_values(lane, sent))
         .returning(CallbackEndpoint.disabled_reason)
         .execution_options(synchronize_session=False)
@@ -218,9 +216,7 @@ def record(session: Session, *, lane: Lane, sent: Sequence[Sent]) -> None:
         log.warning("callbacks disabled", funder_id=lane.funder_id, reason=disabled)
 
 
-def _lane(
-    services: Services, session: Session, *, endpoint: CallbackEndpoint, now: datetime, limit: int
-) -> Lane:
+def _lane(services: Services, session: Session, *, endpoint: CallbackEndpoint, now: datetime, limit: int) -> Lane:
     query = (
         select(FunderEvent.sequence, FunderEvent.event_id, FunderEvent.body, Delivery.attempts)
         .join(

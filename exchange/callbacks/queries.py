@@ -81,9 +81,7 @@ def totals(session: Session) -> Totals:
     """The callbacks of all funders together."""
     published = select(func.coalesce(func.sum(StreamHead.sequence), 0)).scalar_subquery()
     delivered = select(func.count()).where(Delivery.delivered_at.is_not(None)).scalar_subquery()
-    failing = (
-        select(func.count()).where(Delivery.delivered_at.is_(None), Delivery.attempts > 0).scalar_subquery()
-    )
+    failing = select(func.count()).where(Delivery.delivered_at.is_(None), Delivery.attempts > 0).scalar_subquery()
     return Totals(*map(int, session.execute(select(published, delivered, failing)).one()))
 
 

@@ -113,9 +113,7 @@ def check_event(kind: str, *, data: bytes) -> None:
     if kind not in EVENT_TYPES:
         raise UnknownEventType(f"{kind!r} is not one of {', '.join(sorted(EVENT_TYPES))}.")
     if len(data) > MAX_DATA_BYTES:
-        raise EventTooLarge(
-            "Name the things and let the funder read them.", size=len(data), limit=MAX_DATA_BYTES
-        )
+        raise EventTooLarge("Name the things and let the funder read them.", size=len(data), limit=MAX_DATA_BYTES)
 
 
 def event_body(
@@ -125,9 +123,7 @@ def event_body(
     link = "null" if prev is None else f'"{prev.hex()}"'
     index = "null" if log_index is None else log_index
     moment = recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    rest = (
-        f',"log_index":{index},"prev":{link},"sequence":{sequence},"timestamp":"{moment}","type":"{kind}"}}'
-    )
+    rest = f',"log_index":{index},"prev":{link},"sequence":{sequence},"timestamp":"{moment}","type":"{kind}"}}'
     return b'{"data":' + data + rest.encode()
 
 

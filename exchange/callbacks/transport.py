@@ -115,9 +115,7 @@ class _Connection(http.client.HTTPConnection):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.connect(place)
         if self._tls is not None:
-            self.sock = secured = self._tls.wrap_socket(
-                sock, server_hostname=self.host, do_handshake_on_connect=False
-            )
+            self.sock = secured = self._tls.wrap_socket(sock, server_hostname=self.host, do_handshake_on_connect=False)
             secured.do_handshake()
         self.sock.settimeout(ATTEMPT_SECONDS)
 

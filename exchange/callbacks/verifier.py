@@ -53,9 +53,7 @@ def verify(
         raise VerificationError("no_key", "Give the endpoint's secret, the exchange's public key, or both.")
     own = {name.lower(): value for name, value in headers.items()}
     try:
-        event_id, timestamp, signatures = (
-            own[f"webhook-{name}"] for name in ("id", "timestamp", "signature")
-        )
+        event_id, timestamp, signatures = (own[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
     except KeyError as error:
         raise VerificationError("missing_header", f"There is no header {error}.") from None
     if not event_id.isascii() or "." in event_id:
@@ -81,15 +79,11 @@ def follow(body: bytes, *, last: Link | None) -> Link:
     event = json.loads(body)
     expected = 1 if last is None else last.sequence + 1
     if event["sequence"] > expected:
-        raise VerificationError(
-            "missing_events", f"Event {expected} has not come yet, {event['sequence']} has."
-        )
+        raise VerificationError("missing_events", f"Event {expected} has not come yet, {event['sequence']} has.")
     if event["sequence"] < expected:
         raise VerificationError("repeated_event", f"Event {event['sequence']} has come before.")
     if event["prev"] != (None if last is None else last.digest):
-        raise VerificationError(
-            "broken_chain", f"Event {expected} does not name the digest of the one before it."
-        )
+        raise VerificationError("broken_chain", f"Event {expected} does not name the digest of the one before it.")
     return Link(expected, hashlib.sha256(body).hexdigest())
 
 

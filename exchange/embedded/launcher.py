@@ -168,9 +168,7 @@ def _remove_files(folder: Path) -> None:
 def _all_settings(settings: Mapping[str, str], *, durable: bool) -> dict[str, str]:
     for name in settings:
         if name in _FIXED or name.startswith("unix_socket") or name.endswith("_file"):
-            raise EmbeddedPostgresError(
-                f"the embedded server's {name} cannot be changed: its socket must stay private"
-            )
+            raise EmbeddedPostgresError(f"the embedded server's {name} cannot be changed: its socket must stay private")
     return {**_SETTINGS, **({} if durable else _NOT_DURABLE), **settings, **_FIXED}
 
 
@@ -192,9 +190,7 @@ def _own_home(home: Path) -> Path:
 def _data(home: Path) -> Path:
     data = (home / "data").resolve()
     if not (data / "PG_VERSION").exists():
-        raise EmbeddedPostgresError(
-            f"{data} is not (or no longer) PostgreSQL's; remove {home / 'data'} to start empty"
-        )
+        raise EmbeddedPostgresError(f"{data} is not (or no longer) PostgreSQL's; remove {home / 'data'} to start empty")
     return data
 
 
@@ -238,9 +234,7 @@ def _launch(home: Path, *, data: Path, settings: Mapping[str, str], owner_lock: 
     return EmbeddedPostgres(url=_url(sockets), _home=home, _server=_Server(process, sockets, owner_lock))
 
 
-def _started(
-    arguments: list[str], *, account: Account | None, log: Path, sockets: Path
-) -> subprocess.Popen[bytes]:
+def _started(arguments: list[str], *, account: Account | None, log: Path, sockets: Path) -> subprocess.Popen[bytes]:
     deadline = time.monotonic() + _START_TIMEOUT_SECONDS
     while True:
         process = spawn(arguments, account=account, log=log)
@@ -267,9 +261,7 @@ def _attach(home: Path, *, data: Path, durable: bool) -> EmbeddedPostgres:
             f"the server of {home} was started by another process and takes no connections: {error}"
         ) from error
     if durable and fsync == "off":
-        raise EmbeddedPostgresError(
-            f"the server of {home} runs without durability, which was asked for: stop it first"
-        )
+        raise EmbeddedPostgresError(f"the server of {home} runs without durability, which was asked for: stop it first")
     return EmbeddedPostgres(url=_url(sockets), _home=home)
 
 

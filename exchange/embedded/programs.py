@@ -69,9 +69,7 @@ def binaries_for(account: Account | None, *, major: int | None = None) -> Binari
             problems.append(f"{folder} is version {version[1]}, the data is version {major}")
         else:
             return Binaries(folder, int(version[1]))
-    raise EmbeddedPostgresError(
-        "no usable PostgreSQL: " + "; ".join(problems or [f"{_WHEEL} is not installed"])
-    )
+    raise EmbeddedPostgresError("no usable PostgreSQL: " + "; ".join(problems or [f"{_WHEEL} is not installed"]))
 
 
 def run_as(account: Account | None, arguments: list[str]) -> subprocess.CompletedProcess[str]:
@@ -102,9 +100,7 @@ def child_environment() -> dict[str, str]:
 
 def can_enter(account: Account | None, path: Path) -> bool:
     """Tell whether `account` may enter a folder (or execute a file); we ask the kernel, so ACLs count."""
-    return (
-        account is None or run_as(account, ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)]).returncode == 0
-    )
+    return account is None or run_as(account, ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)]).returncode == 0
 
 
 def private_folder() -> Path:

@@ -49,7 +49,7 @@ def commit(
     answered_by: str,
     now: datetime,
 ) -> None:
-    """Take an offer, whole or the assets named; the others are free again (`OfferNotOpen`, `NotInOffer`, `NotFound`)."""
+    """Take an offer, whole or the assets named (`OfferNotOpen`, `NotInOffer`, `NotFound`); the rest is free again."""
     offer = _open_offer(session, offer_id=offer_id, funder_id=funder_id, now=now)
     offered = live_assets(session, pool_id=offer.pool_id)
     taken = rules.chosen(asset_ids, offered=offered)
@@ -59,7 +59,14 @@ def commit(
 
 
 def refuse(
-    session: Session, *, offer_id: str, funder_id: str, reason: str, answered_by: str, today: date, now: datetime
+    session: Session,
+    *,
+    offer_id: str,
+    funder_id: str,
+    reason: str,
+    answered_by: str,
+    today: date,
+    now: datetime,
 ) -> None:
     """Refuse an offer; its assets and its money are free again (`OfferNotOpen`, `NotFound`)."""
     offer = _open_offer(session, offer_id=offer_id, funder_id=funder_id, now=now)
@@ -105,7 +112,14 @@ def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> 
     ]
     pending = record_many(session, facts=facts, now=now)
     data = _settled(offer, pool, assets, today)
-    tell(session, funder_id=offer.funder_id, type="purchase.settled", data=data, pending_id=pending[-1], now=now)
+    tell(
+        session,
+        funder_id=offer.funder_id,
+        type="purchase.settled",
+        data=data,
+        pending_id=pending[-1],
+        now=now,
+    )
 
 
 def live_assets(session: Session, *, pool_id: str) -> set[str]:
@@ -135,7 +149,12 @@ def _offer(session: Session, pool: Any, *, services: Services, today: date, now:
         pools.release(session, asset_ids=sorted(live_assets(session, pool_id=pool.pool_id)), now=now)
         return
     until = rules.valid_until(now, time_zone=services.settings.time_zone)
-    values = {"offer_id": offer_id, "pool_id": pool.pool_id, "funder_id": pool.funder_id, "held_minor": pool.price}
+    values = {
+        "offer_id": offer_id,
+        "pool_id": pool.pool_id,
+        "funder_id": pool.funder_id,
+        "held_minor": pool.price,
+    }
     session.execute(insert(Offer).values(made_at=now, valid_until=until, **values))
     data = {
         "offer_id": offer_id,
@@ -150,7 +169,12 @@ def _offer(session: Session, pool: Any, *, services: Services, today: date, now:
     tell(session, funder_id=pool.funder_id, type="offer.made", data=data, pending_id=None, now=now)
     if pool.terms["auto_commit"]:
         commit(
-            session, offer_id=offer_id, funder_id=pool.funder_id, asset_ids=None, answered_by=AUTOMATIC, now=now
+            session,
+            offer_id=offer_id,
+            funder_id=pool.funder_id,
+            asset_ids=None,
+            answered_by=AUTOMATIC,
+            now=now,
         )
 
 
@@ -164,7 +188,13 @@ def _open_offer(session: Session, *, offer_id: str, funder_id: str, now: datetim
 
 
 def _answer(
-    session: Session, offer: Offer, *, outcome: str, reason: str | None, answered_by: str | None, now: datetime
+    session: Session,
+    offer: Offer,
+    *,
+    outcome: str,
+    reason: str | None,
+    answered_by: str | None,
+    now: datetime,
 ) -> None:
     offer.outcome, offer.reason, offer.answered_by, offer.answered_at = outcome, reason, answered_by, now
     session.flush()

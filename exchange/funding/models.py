@@ -17,7 +17,11 @@ class Offer(Base):
         CheckConstraint("outcome IN ('committed', 'refused', 'lapsed')", name="outcome_known"),
         CheckConstraint("purchased_on IS NULL OR outcome = 'committed'", name="purchase_of_commitment"),
         Index("ix_offer_open", "offer_id", postgresql_where=text("outcome IS NULL")),
-        Index("ix_offer_to_purchase", "offer_id", postgresql_where=text("outcome = 'committed' AND purchased_on IS NULL")),
+        Index(
+            "ix_offer_to_purchase",
+            "offer_id",
+            postgresql_where=text("outcome = 'committed' AND purchased_on IS NULL"),
+        ),
         Index("ix_offer_funder", "funder_id", "offer_id"),
     )
 

@@ -1,16 +1,5 @@
 """Every table there is, for Alembic and for the test that migrations match models."""
 
-import exchange.callbacks.models
-import exchange.funding.models
-import exchange.idempotency
-import exchange.jobs
-import exchange.parties.models
-import exchange.pools.models
-import exchange.receivables.models
-import exchange.registry.models
-import exchange.risk.models
-import exchange.servicing.models
-import exchange.settlement.models
 import ledger.books.tables
 import ledger.log_tables  # noqa: F401 - importing a module defines its tables
 from exchange.db import Base

@@ -1,8 +1,9 @@
 """The clock, the checks, health."""
 
+import time
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,6 +14,8 @@ from exchange.operations import queries, rules
 from exchange.operations.schemas import ChecksShown, ClockSchema, ClockShown
 
 public = Blueprint("health", __name__)
+PAUSE_SECONDS = 0.01
+
 room = Room("operations", __name__, url_prefix="/v1", description="The clock and the checks")
 
 
@@ -29,8 +32,9 @@ def health() -> Response:
 
 @room.operation("/clock", roles=list(Role), result=ClockShown)
 def show_clock(call: Call) -> dict[str, Any]:
-    """The exchange's time, and whether everything up to it is done."""
-    return queries.clock_state(call.session, services=call.services)
+    """The exchange's time, and whether everything up to it is done. `Prefer: wait=10` waits until it is (RFC 7240)."""
+    patience = rules.patience_seconds(request.headers.get("Prefer"))
+    return _quiet_or_late(call, until=time.monotonic() + patience)
 
 
 @room.operation("/clock", method="PUT", roles=[Role.OPERATOR], body=ClockSchema, result=ClockShown)
@@ -44,4 +48,14 @@ def move_clock(call: Call) -> dict[str, Any]:
 @room.operation("/checks", roles=[Role.OPERATOR, Role.AUDITOR], result=ChecksShown)
 def run_checks(call: Call) -> dict[str, Any]:
     """Recompute the books and the log from their first entry."""
-    return queries.checks(call.session, services=call.services)
+    with call.services.database.snapshot() as session:
+        return queries.checks(session, services=call.services)
+
+
+def _quiet_or_late(call: Call, *, until: float) -> dict[str, Any]:
+    """The clock's state once nothing is pending, or whatever it is when patience ends."""
+    while True:
+        state = queries.clock_state(call.session, services=call.services)
+        if state["quiet"] or time.monotonic() >= until:
+            return state
+        time.sleep(PAUSE_SECONDS)

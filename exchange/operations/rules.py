@@ -1,9 +1,13 @@
-"""When the operator may move the clock."""
+"""When the operator may move the clock, and how long a caller may wait for it."""
 
+import re
 from datetime import datetime
 from http import HTTPStatus
 
 from exchange.errors import Refusal
+
+LONGEST_WAIT_SECONDS = 30
+WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,4})(?![0-9])", re.ASCII)
 
 
 class ClockNotVirtual(Refusal):
@@ -27,3 +31,9 @@ def check_move(*, virtual: bool, now: datetime, to: datetime) -> None:
         raise ClockNotVirtual("Start the exchange with EXCHANGE_VIRTUAL_CLOCK=1 to move its clock.")
     if to < now:
         raise ClockMovesForward(f"It is {now:%Y-%m-%dT%H:%M:%SZ} already.")
+
+
+def patience_seconds(prefer: str | None) -> int:
+    """How long a `Prefer: wait=<seconds>` header asks to wait, at most half a minute; 0 without one."""
+    asked = WAIT.search(prefer or "")
+    return min(int(asked.group(1)), LONGEST_WAIT_SECONDS) if asked else 0

@@ -1,1 +1,1 @@
-"""Who takes part: originators, companies and the people who control them, funders, and the clients that speak for them."""
+"""Who takes part: originators, companies and who controls them, funders, and the clients that speak for them."""

@@ -45,14 +45,21 @@ def token() -> Response:
     return response
 
 
-@room.operation("/originators", method="POST", roles=[Role.OPERATOR], body=NewParty, result=OriginatorCreated, status=201)
+@room.operation(
+    "/originators", method="POST", roles=[Role.OPERATOR], body=NewParty, result=OriginatorCreated, status=201
+)
 def create_originator(call: Call) -> dict[str, Any]:
     """Enter an originator and its first client."""
     _check_key(call.body["public_jwk"])
-    at = {"now": call.now, "entropy": call.services.entropy}
-    originator_id = actions.register_originator(call.session, name=call.body["name"], **at)
+    now, entropy = call.now, call.services.entropy
+    originator_id = actions.register_originator(call.session, name=call.body["name"], now=now, entropy=entropy)
     client_id = actions.register_client(
-        call.session, role=Role.PLATFORM, party_id=originator_id, public_jwk=call.body["public_jwk"], **at
+        call.session,
+        role=Role.PLATFORM,
+        party_id=originator_id,
+        public_jwk=call.body["public_jwk"],
+        now=now,
+        entropy=entropy,
     )
     return {"originator_id": originator_id, "client_id": client_id}
 
@@ -61,10 +68,12 @@ def create_originator(call: Call) -> dict[str, Any]:
 def create_funder(call: Call) -> dict[str, Any]:
     """Enter a funder and its first client."""
     _check_key(call.body["public_jwk"])
-    at = {"now": call.now, "entropy": call.services.entropy}
-    funder_id, deposit_reference = actions.register_funder(call.session, name=call.body["name"], **at)
+    now, entropy = call.now, call.services.entropy
+    funder_id, deposit_reference = actions.register_funder(
+        call.session, name=call.body["name"], now=now, entropy=entropy
+    )
     client_id = actions.register_client(
-        call.session, role=Role.FUNDER, party_id=funder_id, public_jwk=call.body["public_jwk"], **at
+        call.session, role=Role.FUNDER, party_id=funder_id, public_jwk=call.body["public_jwk"], now=now, entropy=entropy
     )
     return {"funder_id": funder_id, "client_id": client_id, "deposit_reference": deposit_reference}
 

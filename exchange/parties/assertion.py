@@ -16,6 +16,7 @@ from exchange.parties.models import ApiClient
 
 LIFETIME = timedelta(minutes=5)
 AHEAD_SECONDS = 10
+LONGEST_JTI = 128
 ALGORITHMS = ["Ed25519", "EdDSA"]
 
 
@@ -26,8 +27,8 @@ class AssertionRefusedError(Exception):
 def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime) -> Caller:
     """The caller whose key signed `assertion`, which is used up by this (`AssertionRefusedError`).
 
-    `iss` and `sub` name the client, `aud` is `issuer` as a string and nothing else, `exp` is at most five minutes away, `iat`
-    and `nbf` at most ten seconds ahead, `jti` was never used.
+    `iss` and `sub` name the client, `aud` is `issuer` as a string and nothing else, `exp` is at most five minutes
+    away, `iat` and `nbf` are at most ten seconds ahead, `jti` was never used.
     """
     client = _client(session, assertion)
     try:
@@ -50,7 +51,9 @@ def _client(session: Session, assertion: str) -> ApiClient:
         client_id = orjson.loads(jws.extract_compact(assertion.encode()).payload)["sub"]
     except (JoseError, ValueError, KeyError, TypeError):
         raise AssertionRefusedError("the client assertion is not a signed JWT with a sub") from None
-    query = select(ApiClient).where(ApiClient.client_id == str(client_id).replace("\0", ""), ApiClient.revoked_at.is_(None))
+    query = select(ApiClient).where(
+        ApiClient.client_id == str(client_id).replace("\0", ""), ApiClient.revoked_at.is_(None)
+    )
     client = session.execute(query).scalar_one_or_none()
     if client is None:
         raise AssertionRefusedError("no such client")
@@ -67,5 +70,5 @@ def _check_claims(claims: dict[str, Any], *, client_id: str, issuer: str, now: d
     if any(int(claims.get(name, seconds)) > seconds + AHEAD_SECONDS for name in ("iat", "nbf")):
         raise ValueError("iat or nbf")
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 1 <= len(jti) <= 128 or not jti.isprintable():
+    if not isinstance(jti, str) or not 1 <= len(jti) <= LONGEST_JTI or not jti.isprintable():
         raise ValueError("jti")

@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, LargeBinary, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,7 +52,10 @@ class Controller(Base):
 
 
 class Company(Base):
-    """A seller or obligor; `number` is its short name in columns of facts. A `platform` value belongs to the originator that gave it; USCC and LEI are everybody's."""
+    """A seller or obligor; `number` is its short name in columns of facts.
+
+    A `platform` value belongs to the originator that gave it; USCC and LEI are everybody's.
+    """
 
     __tablename__ = "company"
     __table_args__ = (

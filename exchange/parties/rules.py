@@ -3,6 +3,7 @@
 import re
 
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+USCC_LENGTH = 18
 USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}", re.ASCII)
 PLATFORM_NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,63}", re.ASCII)
@@ -21,7 +22,7 @@ def identifier_fault(scheme: str, value: str) -> tuple[str, str] | None:
 
 def is_uscc(value: str) -> bool:
     """Whether `value` is a unified social credit code (GB 32100-2015: weights 3^i mod 31, check character 18)."""
-    if len(value) != 18 or any(character not in USCC_ALPHABET for character in value):
+    if len(value) != USCC_LENGTH or any(character not in USCC_ALPHABET for character in value):
         return False
     total = sum(USCC_ALPHABET.index(character) * weight for character, weight in zip(value, USCC_WEIGHTS, strict=False))
     return USCC_ALPHABET[-total % 31] == value[17]

@@ -42,7 +42,13 @@ def create_mandate(
     )
     row = session.execute(last.group_by(Mandate.mandate_id)).first()
     mandate_id, version = (row[0], row[1] + 1) if row else (_new_mandate_id(services, funder_id, name, now), 1)
-    values = {"mandate_id": mandate_id, "version": version, "funder_id": funder_id, "name": name, "effective_at": now}
+    values = {
+        "mandate_id": mandate_id,
+        "version": version,
+        "funder_id": funder_id,
+        "name": name,
+        "effective_at": now,
+    }
     session.execute(insert(Mandate).values(terms=msgspec.to_builtins(terms), **values))
     return mandate_id, version
 
@@ -50,8 +56,8 @@ def create_mandate(
 def clear_round(session: Session, *, services: Services, cut_off_at: datetime, today: date, now: datetime) -> None:
     """Match every free asset to the mandates in force; what a mandate gets becomes a pool, reserved for its funder.
 
-    The tie-break seed is the root of the last published checkpoint: public, and nobody's choice. A round that was cleared
-    already is left as it is.
+    The tie-break seed is the root of the last published checkpoint: public, and nobody's choice. A round that was
+    cleared already is left as it is.
     """
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('pools.round'))"))
     if session.execute(select(Round).where(Round.cut_off_at == cut_off_at)).first() is not None:
@@ -124,7 +130,12 @@ def leave_pools(session: Session, *, asset_ids: Sequence[str], now: datetime) ->
 
 
 def _match(
-    session: Session, assets: Sequence[FreeAsset], candidates: Sequence[Candidate], *, seed: bytes, today: date
+    session: Session,
+    assets: Sequence[FreeAsset],
+    candidates: Sequence[Candidate],
+    *,
+    seed: bytes,
+    today: date,
 ) -> list[Match]:
     """Clear each currency by itself, under the lock on every obligor's limit."""
     rooms = limits.lock_room(session, lines=sorted({(asset.obligor, asset.currency) for asset in assets}))
@@ -166,7 +177,13 @@ def _pool(
 
 
 def _write_pool(
-    session: Session, candidate: Candidate, matches: Sequence[Match], *, pool_id: str, round_id: str, now: datetime
+    session: Session,
+    candidate: Candidate,
+    matches: Sequence[Match],
+    *,
+    pool_id: str,
+    round_id: str,
+    now: datetime,
 ) -> None:
     values: Mapping[str, Any] = {
         "pool_id": pool_id,
@@ -196,9 +213,13 @@ def _write_pool(
         "pool_id asset_id mandate_id face_minor price_minor discount_minor holdback_minor rate_bps collected_minor"
     )
     copy_rows(session, PoolAsset.__tablename__, columns.split(), rows)
-    update = text("UPDATE claim SET state = 'reserved', pool_id = :pool_id WHERE asset_id = ANY(:ids) AND state = 'free'")
-    result = session.execute(update, {"pool_id": pool_id, "ids": [match.asset.asset_id for match in matches]})
-    if result.rowcount != len(matches):
+    update = text("""
+        UPDATE claim SET state = 'reserved', pool_id = :pool_id
+        WHERE asset_id = ANY(:ids) AND state = 'free' RETURNING asset_id
+    """)
+    ids = [match.asset.asset_id for match in matches]
+    reserved = session.execute(update, {"pool_id": pool_id, "ids": ids}).scalars().all()
+    if len(reserved) != len(ids):
         raise RuntimeError("an asset of the round is not free any more")
 
 

@@ -3,7 +3,16 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, String, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,7 +31,9 @@ class Claim(Base):
         CheckConstraint("state IN ('free', 'reserved', 'committed', 'assigned', 'closed')", name="state_known"),
         CheckConstraint("outstanding_minor BETWEEN 0 AND face_minor", name="outstanding_range"),
         CheckConstraint("(state = 'closed') = (outstanding_minor = 0)", name="closed_when_nothing_is_owed"),
-        CheckConstraint("(state IN ('reserved', 'committed', 'assigned')) <= (pool_id IS NOT NULL)", name="pool_of_state"),
+        CheckConstraint(
+            "(state IN ('reserved', 'committed', 'assigned')) <= (pool_id IS NOT NULL)", name="pool_of_state"
+        ),
         Index("ix_claim_free", "asset_id", postgresql_where=text("state = 'free'")),
         Index("ix_claim_open_due", "due_date", postgresql_where=text("outstanding_minor > 0")),
         Index("ix_claim_pool_id", "pool_id"),
@@ -68,7 +79,9 @@ class Pool(Base):
     """What one mandate got in one round."""
 
     __tablename__ = "pool"
-    __table_args__ = (ForeignKeyConstraint(["mandate_id", "mandate_version"], ["mandate.mandate_id", "mandate.version"]),)
+    __table_args__ = (
+        ForeignKeyConstraint(["mandate_id", "mandate_version"], ["mandate.mandate_id", "mandate.version"]),
+    )
 
     pool_id: Mapped[str] = mapped_column(String, primary_key=True)
     round_id: Mapped[str] = mapped_column(ForeignKey("clearing_round.round_id"), index=True)
@@ -80,8 +93,10 @@ class Pool(Base):
 
 
 class PoolAsset(Base):
-    """An asset in a pool, at its price. `bought_on` is the day of its purchase; `released_at` says when it left the pool,
-    without being bought or because nothing was owed any more."""
+    """An asset in a pool, at its price.
+
+    `bought_on` is the day of its purchase; `released_at` says when it left the pool: not bought, or paid off.
+    """
 
     __tablename__ = "pool_asset"
     __table_args__ = (

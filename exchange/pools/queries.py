@@ -15,7 +15,8 @@ from ledger.books import balances
 
 ASSETS = """
     SELECT claim.asset_id, obligor.number, seller.number, receivable.product, claim.currency, claim.outstanding_minor,
-           claim.due_date, receivable.recourse, confirmation.grade, decision.pd_ppm, decision.grade
+           claim.due_date, receivable.recourse, confirmation.grade, decision.pd_ppm, decision.grade,
+           coalesce(obligor.controller_id = seller.controller_id, false)
     FROM claim
     JOIN receivable ON receivable.asset_id = claim.asset_id
     JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
@@ -28,7 +29,7 @@ ASSETS = """
 def free_assets(session: Session, *, currencies: Collection[str]) -> list[FreeAsset]:
     """Every free asset in these currencies, locked until the transaction ends."""
     query = text(
-        f"{ASSETS} WHERE claim.state = 'free' AND claim.currency = ANY(:currencies) "  # noqa: S608 - a constant of ours
+        f"{ASSETS} WHERE claim.state = 'free' AND claim.currency = ANY(:currencies) "
         "ORDER BY claim.asset_id FOR UPDATE OF claim"
     )
     return [FreeAsset(*row) for row in session.execute(query, {"currencies": sorted(currencies)})]

@@ -16,9 +16,9 @@ MAX_POOL_ASSETS = 2000
 class Terms(Struct, frozen=True, forbid_unknown_fields=True):
     """A mandate's terms. Amounts in minor units of `currency`, rates in basis points a year (ACT/360).
 
-    `grade_spreads_bps[i]` is added to `base_rate_bps` for grade i; the last one serves every worse grade. Caps and budget
-    count the price of what is offered to, committed by and held under the mandate. `advance_bps` of the face, less the
-    discount, is paid at purchase; the rest is the seller's holdback.
+    `grade_spreads_bps[i]` is added to `base_rate_bps` for grade i; the last one serves every worse grade. Caps and
+    budget count the price of what is offered to, committed by and held under the mandate. `advance_bps` of the face, less
+    the discount, is paid at purchase; the rest is the seller's holdback.
     """
 
     currency: str
@@ -42,7 +42,10 @@ class Terms(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class FreeAsset:
-    """A free asset, as a mandate judges it. `face_minor` is what is still owed."""
+    """A free asset, as a mandate judges it.
+
+    `face_minor` is what is still owed; `related` says that one person controls seller and obligor.
+    """
 
     asset_id: str
     obligor: int
@@ -55,6 +58,7 @@ class FreeAsset:
     confirmation_grade: str
     pd_ppm: int
     grade: int
+    related: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ def why_not_terms(terms: Terms, asset: FreeAsset, *, today: date) -> list[WhyNot
             asset.confirmation_grade,
             asset.confirmation_grade in terms.confirmation_grades,
         ),
+        ("related_party", False, asset.related, not asset.related),
         ("price", 1, price.price_minor, price.price_minor >= 1),
     )
     return [WhyNot(code, limit, actual) for code, limit, actual, fits in checks if not fits]
@@ -187,7 +192,7 @@ def clear(
 ) -> list[Match]:
     """Give each asset, in an order that only the public seed decides, to the mandate with the lowest discount.
 
-    `rooms` holds what each obligor's limit leaves free in the round's currency; equal discounts are settled by the seed.
+    `rooms` holds what each obligor's limit leaves free in this currency; equal discounts are settled by the seed.
     """
     left = dict(rooms)
     matches = []
@@ -214,7 +219,12 @@ def _take(best: Candidate, candidates: Sequence[Candidate], asset: FreeAsset, pr
 def _preference(one: Candidate, asset: FreeAsset, *, seed: bytes, today: date) -> tuple[int, int, int, bytes]:
     """Lowest discount first, then the least held back, then the funder's own ranking, then the lot."""
     price = _price(one.terms, asset, today)
-    return price.discount_minor, price.holdback_minor, one.terms.rank, _lot(seed, asset.asset_id, one.mandate_id)
+    return (
+        price.discount_minor,
+        price.holdback_minor,
+        one.terms.rank,
+        _lot(seed, asset.asset_id, one.mandate_id),
+    )
 
 
 def _price(terms: Terms, asset: FreeAsset, today: date) -> Price:

@@ -11,8 +11,8 @@ MAX_RATE_BPS = 5_000
 class MandateSchema(Schema):
     """A standing risk appetite. The same name again replaces the version in force, for later rounds only.
 
-    Amounts are in minor units of `currency`; rates in basis points a year, ACT/360, on the advance. `grade_spreads_bps` is
-    added to `base_rate_bps` by rating grade, best first; its last value serves every worse grade.
+    Amounts are in minor units of `currency`; rates in basis points a year, ACT/360, on the advance. `grade_spreads_bps`
+    is added to `base_rate_bps` by rating grade, best first; its last value serves every worse grade.
     """
 
     name = Text(100, required=True)

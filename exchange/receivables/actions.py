@@ -15,7 +15,7 @@ from exchange.errors import Fault
 from exchange.ids import new_id
 from exchange.parties.actions import CompanyFacts, CompanyKey, know_companies
 from exchange.receivables import rules
-from exchange.receivables.models import Confirmation, Fingerprint, Likeness, Receivable
+from exchange.receivables.models import Likeness, Receivable
 from exchange.receivables.schemas import CompanyItem, ConfirmationItem, SubmissionItem
 from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
@@ -46,14 +46,14 @@ class Outcome:
 class _Draft(NamedTuple):
     """A valid submission on its way in."""
 
-    index: int
+    place: int
     item: SubmissionItem
     asset_id: str
     seller: CompanyKey
     obligor: CompanyKey
     invoice: bytes
     documents: tuple[bytes, ...]
-    likeness: bytes
+    likenesses: tuple[bytes, ...]
 
 
 class _Terms(NamedTuple):
@@ -76,8 +76,8 @@ def submit(
 ) -> dict[int, Outcome]:
     """Enter the receivables that are valid and new; the outcome of each by its index.
 
-    Two equal ones in one batch are duplicates of each other: the first is entered. Concurrent batches meet on the unique
-    fingerprint, so only one of them enters an invoice.
+    Two equal ones in one batch are duplicates of each other: the first is entered. Concurrent batches meet on the
+    unique fingerprint, so only one of them enters an invoice.
     """
     outcomes: dict[int, Outcome] = {}
     drafts: list[_Draft] = []
@@ -89,10 +89,10 @@ def submit(
             drafts.append(_draft(index, item, services=services, origin=origin))
     fresh = _claim(session, drafts)
     for draft in drafts:
-        if draft.index not in fresh:
+        if draft.place not in fresh:
             message = "an invoice with this number or this document is known already"
-            fault = Fault("duplicate_receivable", f"/items/{draft.index}", message, draft.item.invoice_number)
-            outcomes[draft.index] = Outcome(None, (fault,), duplicate=True)
+            fault = Fault("duplicate_receivable", f"/items/{draft.place}", message, draft.item.invoice_number)
+            outcomes[draft.place] = Outcome(None, (fault,), duplicate=True)
     near = _near_duplicates(session, list(fresh.values()))
     _enter(session, list(fresh.values()), services=services, origin=origin)
     _confirm_inline(session, list(fresh.values()), now=origin.now)
@@ -101,9 +101,7 @@ def submit(
     return outcomes
 
 
-def confirm(
-    session: Session, *, origin: Origin, items: Sequence[tuple[int, ConfirmationItem]]
-) -> dict[int, Outcome]:
+def confirm(session: Session, *, origin: Origin, items: Sequence[tuple[int, ConfirmationItem]]) -> dict[int, Outcome]:
     """Keep the obligors' answers; each accepted receivable becomes an asset. The outcome of each by its index."""
     terms = _terms(session, [item.asset_id for _, item in items], originator_id=origin.originator_id)
     outcomes: dict[int, Outcome] = {}
@@ -135,7 +133,7 @@ def _draft(index: int, item: SubmissionItem, *, services: Services, origin: Orig
     number = rules.normalised_number(item.invoice_number)
     alike = (*seller, *obligor, item.currency, str(item.face_minor), str(item.issue_date), str(item.due_date))
     return _Draft(
-        index=index,
+        place=index,
         item=item,
         asset_id=new_id("ast", now=origin.now, entropy=services.entropy, purpose="/".join((*seller, number))),
         seller=seller,
@@ -146,7 +144,14 @@ def _draft(index: int, item: SubmissionItem, *, services: Services, origin: Orig
             for document in item.documents
             if document.kind == "invoice"
         ),
-        likeness=rules.fingerprint(key, kind="likeness", parts=alike),
+        likenesses=(
+            rules.fingerprint(key, kind="likeness", parts=alike),
+            *(
+                rules.fingerprint(key, kind="delivery", parts=(document.sha256,))
+                for document in item.documents
+                if document.kind == "delivery_note"
+            ),
+        ),
     )
 
 
@@ -179,21 +184,24 @@ def _claim(session: Session, drafts: Sequence[_Draft]) -> dict[int, _Draft]:
         marks = [mark for asset_id in losers for mark in got[asset_id]]
         session.execute(text("DELETE FROM fingerprint WHERE fingerprint = ANY(:marks)"), {"marks": marks})
     winners = (first[asset_id] for asset_id in got if asset_id not in losers)
-    return {draft.index: draft for draft in sorted(winners, key=lambda draft: draft.index)}
+    return {draft.place: draft for draft in sorted(winners, key=lambda draft: draft.place)}
 
 
 def _near_duplicates(session: Session, drafts: Sequence[_Draft]) -> dict[str, tuple[str, ...]]:
-    """For each draft, the assets with the same parties, amount and dates under another number."""
+    """For each draft, the assets that look like it: same parties, amount and dates, or the same delivery note."""
     query = text("SELECT likeness, asset_id FROM likeness WHERE likeness = ANY(:marks) ORDER BY asset_id")
     known: dict[bytes, list[str]] = {}
-    for likeness, asset_id in session.execute(query, {"marks": [draft.likeness for draft in drafts]}):
+    marks = [mark for draft in drafts for mark in draft.likenesses]
+    for likeness, asset_id in session.execute(query, {"marks": marks}):
         known.setdefault(bytes(likeness), []).append(asset_id)
     near = {}
     for draft in drafts:
-        alike = known.setdefault(draft.likeness, [])
-        near[draft.asset_id] = tuple(alike)
-        alike.append(draft.asset_id)
-    copy_rows(session, Likeness.__tablename__, ("likeness", "asset_id"), [(d.likeness, d.asset_id) for d in drafts])
+        alike = [known.setdefault(mark, []) for mark in draft.likenesses]
+        near[draft.asset_id] = tuple(sorted({asset_id for assets in alike for asset_id in assets}))
+        for assets in alike:
+            assets.append(draft.asset_id)
+    rows = [(mark, draft.asset_id) for draft in drafts for mark in dict.fromkeys(draft.likenesses)]
+    copy_rows(session, Likeness.__tablename__, ("likeness", "asset_id"), rows)
     return near
 
 
@@ -307,7 +315,8 @@ def _drafted_terms(draft: _Draft) -> _Terms:
 
 def _terms(session: Session, asset_ids: Sequence[str], *, originator_id: str) -> dict[str, _Terms]:
     query = text("""
-        SELECT receivable.*, seller.scheme, seller.value, obligor.scheme AS obligor_scheme, obligor.value AS obligor_value
+        SELECT receivable.*, seller.scheme, seller.value,
+               obligor.scheme AS obligor_scheme, obligor.value AS obligor_value
         FROM receivable
         JOIN company AS seller ON seller.company_id = receivable.seller_id
         JOIN company AS obligor ON obligor.company_id = receivable.obligor_id

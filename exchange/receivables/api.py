@@ -3,7 +3,7 @@
 from typing import Any
 
 from exchange.auth import Role
-from exchange.bulk import Faults, failed, read_items
+from exchange.bulk import failed, read_items
 from exchange.clock import business_date
 from exchange.http import Call, Room
 from exchange.receivables import actions
@@ -33,9 +33,8 @@ room = Room("receivables", __name__, url_prefix="/v1", description="Submit recei
 def submit_receivables(call: Call) -> dict[str, Any]:
     """Submit up to 1,000 receivables; each is judged by itself."""
     read = read_items(call.raw, SubmissionItem, SubmissionSchema())
-    good = [(index, item) for index, item in enumerate(read) if isinstance(item, SubmissionItem)]
-    outcomes = actions.submit(call.session, services=call.services, origin=origin_of(call), items=good)
-    return {"items": [item_result(index, outcomes.get(index, item)) for index, item in enumerate(read)]}
+    outcomes = actions.submit(call.session, services=call.services, origin=origin_of(call), items=read.good)
+    return read.answer({index: item_result(index, outcome) for index, outcome in outcomes.items()})
 
 
 @room.operation(
@@ -49,9 +48,8 @@ def submit_receivables(call: Call) -> dict[str, Any]:
 def confirm_receivables(call: Call) -> dict[str, Any]:
     """Pass on up to 1,000 answers of obligors; an accepted receivable becomes a signed asset."""
     read = read_items(call.raw, ConfirmationItem, ConfirmationSchema())
-    good = [(index, item) for index, item in enumerate(read) if isinstance(item, ConfirmationItem)]
-    outcomes = actions.confirm(call.session, origin=origin_of(call), items=good)
-    return {"items": [item_result(index, outcomes.get(index, item)) for index, item in enumerate(read)]}
+    outcomes = actions.confirm(call.session, origin=origin_of(call), items=read.good)
+    return read.answer({index: item_result(index, outcome) for index, outcome in outcomes.items()})
 
 
 def origin_of(call: Call) -> Origin:
@@ -60,10 +58,8 @@ def origin_of(call: Call) -> Origin:
     return Origin(str(call.caller.party_id), call.now, today)
 
 
-def item_result(index: int, outcome: Outcome | Faults) -> dict[str, Any]:
-    """What an item of a bulk answer says: the outcome, or the faults of an item that could not be read."""
-    if not isinstance(outcome, Outcome):
-        return failed(index, 422, outcome)
+def item_result(index: int, outcome: Outcome) -> dict[str, Any]:
+    """What an item of a bulk answer says."""
     if outcome.faults:
         not_found = outcome.faults[0].code == "not_found"
         return failed(index, 409 if outcome.duplicate else 404 if not_found else 422, outcome.faults)

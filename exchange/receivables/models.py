@@ -48,7 +48,7 @@ class Fingerprint(Base):
 
 
 class Likeness(Base):
-    """A keyed hash of what only makes an invoice look like another one: same parties, amount and dates."""
+    """A keyed hash of what makes an invoice look like another: same parties, amount and dates; or delivery note."""
 
     __tablename__ = "likeness"
 

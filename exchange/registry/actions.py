@@ -174,7 +174,7 @@ def _store(session: Session, sealed: Sequence[_Sealed], *, note_signer: NoteSign
         )
         for item, index in zip(sealed, indexes, strict=True)
     )
-    columns = "asset_id sequence kind jws digest disclosures pending_id log_index recorded_at".split()
+    columns = ["asset_id", "sequence", "kind", "jws", "digest", "disclosures", "pending_id", "log_index", "recorded_at"]
     copy_rows(session, AssetEvent.__tablename__, columns, rows)
     gone = [item.pending.pending_id for item in sealed]
     session.execute(text("DELETE FROM pending_event WHERE pending_id = ANY(:ids)"), {"ids": gone})

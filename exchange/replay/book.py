@@ -48,9 +48,7 @@ class Book:
     last_day: date
 
 
-def make_book(
-    rows: Iterable[ReplayRow | RowRefusal], *, first_day: date, last_submission: date | None
-) -> Book:
+def make_book(rows: Iterable[ReplayRow | RowRefusal], *, first_day: date, last_submission: date | None) -> Book:
     """Sort a file's rows into history (submitted before `first_day`), life, and later than `last_submission`.
 
     Life ends when nothing is left to happen, at most 180 days after the last submission. A bad row is counted
@@ -70,16 +68,14 @@ def make_book(
         else:
             later += 1
     if not live:
-        days = sorted(row.submitted_date for row in history)
-        known = f"; earlier ones are of {days[0]} to {days[-1]}" if days else ""
+        past = sorted(row.submitted_date for row in history)
+        known = f"; earlier ones are of {past[0]} to {past[-1]}" if past else ""
         raise NothingToReplay(f"no receivable was submitted in the period from {first_day} on{known}")
     history.sort(key=_order)
     live.sort(key=_order)
     end = last_submission or live[-1].submitted_date
     days = _days(live, history, first_day=first_day, last_day=end + timedelta(days=RUN_OFF_DAYS))
-    lived = [
-        day for day, plan in days.items() if plan.submitted or plan.confirmed or plan.credited or plan.paid
-    ]
+    lived = [day for day, plan in days.items() if plan.submitted or plan.confirmed or plan.credited or plan.paid]
     return Book(history, live, later, bad, days, first_day, end, max([end, *lived]))
 
 
@@ -93,9 +89,7 @@ def _order(row: ReplayRow) -> tuple[date, int]:
     return row.submitted_date, row.row_number
 
 
-def _days(
-    live: list[ReplayRow], history: list[ReplayRow], *, first_day: date, last_day: date
-) -> dict[date, Day]:
+def _days(live: list[ReplayRow], history: list[ReplayRow], *, first_day: date, last_day: date) -> dict[date, Day]:
     days: defaultdict[date, Day] = defaultdict(Day)
     for row in live:
         born = row.submitted_date

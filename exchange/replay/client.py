@@ -31,9 +31,7 @@ class ApiProblem(Exception):
         self.status = status
         self.problem = problem
         self.code = str(problem.get("code") or problem.get("error") or status)
-        super().__init__(
-            f"{what}: {status} {self.code}: {problem.get('detail') or problem.get('error_description')}"
-        )
+        super().__init__(f"{what}: {status} {self.code}: {problem.get('detail') or problem.get('error_description')}")
 
 
 class Unreachable(Exception):
@@ -54,9 +52,7 @@ def public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:
 class ApiClient:
     """One party's connection. Not for use from several threads."""
 
-    def __init__(
-        self, base_url: str, *, client_id: str, key: Ed25519PrivateKey, issuer: str | None = None
-    ) -> None:
+    def __init__(self, base_url: str, *, client_id: str, key: Ed25519PrivateKey, issuer: str | None = None) -> None:
         self.client_id = client_id
         self._issuer = issuer or base_url
         self._key = OKPKey.import_key(key)
@@ -65,9 +61,9 @@ class ApiClient:
         self._expires_at: datetime | None = None
         self._assertions = itertools.count(1)
 
-    def get(self, path: str) -> Any:  # noqa: ANN401 - whatever the operation answers
-        """Read."""
-        return self._call("GET", path, None, {})
+    def get(self, path: str, *, wait_seconds: int = 0) -> Any:  # noqa: ANN401 - whatever the operation answers
+        """Read; `wait_seconds` lets an operation that can wait do so."""
+        return self._call("GET", path, None, {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {})
 
     def put(self, path: str, body: object) -> Any:  # noqa: ANN401 - same
         """Set; the same request may be repeated without harm."""

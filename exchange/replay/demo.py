@@ -56,9 +56,7 @@ def run_demo(
     for name, held in verdicts.items():
         say(f"{'ok  ' if held else 'FAIL'}  {name}")
     say("")
-    say(
-        f"{time.monotonic() - began:.1f} s in all. Look around: make run, then open http://127.0.0.1:{RUN_PORT}/"
-    )
+    say(f"{time.monotonic() - began:.1f} s in all. Look around: make run, then open http://127.0.0.1:{RUN_PORT}/")
     return all(verdicts.values())
 
 
@@ -76,9 +74,7 @@ def prove(world: World, summary: Summary, *, base_url: str) -> dict[str, bool]:
         "log: every leaf, tile and checkpoint recomputed": not summary.checks.get("log", 1),
         "callbacks: every signature verified, no gap in any funder's chain": counts.get("in_order", 0) > 0
         and counts.get("received") == counts.get("verified"),
-        "one record: signature, inclusion and checkpoint checked without our own code": _foreign_check(
-            world, base_url
-        ),
+        "one record: signature, inclusion and checkpoint checked without our own code": _foreign_check(world, base_url),
         "planted duplicates: none entered unnoticed": bool(copies)
         and not any(told.get("entered") for told in copies.values()),
     }

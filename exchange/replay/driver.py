@@ -30,7 +30,7 @@ SET_UP, OPENING, AFTER_ROUND, AFTER_CUT_OFF, AFTER_CLOSE = (
     time_of_day(22, 30),
 )
 _QUIET_WITHIN_SECONDS = 300
-_POLL_SECONDS = 0.005
+_WAIT_SECONDS = 20
 _ACCEPTED = frozenset({200, 201})
 _DUPLICATE = 409
 
@@ -114,17 +114,23 @@ def live(world: World, book: Book, *, progress: Progress) -> None:
 
 
 def live_day(world: World, day: date, *, plan: Day, issuing: bool) -> None:
-    """One calendar day: trade and bank, round, funders' answers, purchase cut-off, close of business."""
-    set_clock(world, day, OPENING)
-    if not plan.is_empty():
+    """One calendar day: trade and bank, round, funders' answers, purchase cut-off, close of business.
+
+    The clock stops only where someone outside has something to do; the exchange's own schedules all fire.
+    """
+    training = issuing and day.day == 1
+    if training or not plan.is_empty():
+        set_clock(world, day, OPENING)
         _trade(world, day, plan)
         wait_quiet(world)
-    if issuing and day.day == 1:
+    if training:
         _train(world, day)
     set_clock(world, day, AFTER_ROUND)
-    if sum(player.act() for player in world.players):
-        wait_quiet(world)
-    set_clock(world, day, AFTER_CUT_OFF)
+    offers = [player.hear() for player in world.players]
+    if any(offers):
+        if sum(player.answer(heard) for player, heard in zip(world.players, offers, strict=True)):
+            wait_quiet(world)
+        set_clock(world, day, AFTER_CUT_OFF)
     set_clock(world, day, AFTER_CLOSE)
 
 
@@ -139,10 +145,9 @@ def set_clock(world: World, day: date, at: time_of_day) -> None:
 def wait_quiet(world: World) -> None:
     """Wait until all schedules have fired, all work is done, sealed, published, delivered (`NeverQuiet`)."""
     deadline = time.monotonic() + _QUIET_WITHIN_SECONDS
-    while not (state := world.operator.get("/v1/clock"))["quiet"]:
+    while not (state := world.operator.get("/v1/clock", wait_seconds=_WAIT_SECONDS))["quiet"]:
         if time.monotonic() > deadline:
             raise NeverQuiet(f"not quiet after {_QUIET_WITHIN_SECONDS} s: {state['pending']}")
-        time.sleep(_POLL_SECONDS)
 
 
 def _trade(world: World, day: date, plan: Day) -> None:
@@ -191,9 +196,7 @@ def _submit(world: World, rows: Sequence[ReplayRow], *, key: str) -> None:
 def _bank(world: World, day: date, plan: Day) -> None:
     """The lines of the day's statement: payments that name their asset, and now and then money for nobody."""
     lines = [
-        wire.receipt(
-            row, index, amount_minor=amount_minor, reference=world.asset_ids[row.row_number], day=day
-        )
+        wire.receipt(row, index, amount_minor=amount_minor, reference=world.asset_ids[row.row_number], day=day)
         for row, index, amount_minor in plan.paid
         if row.row_number in world.asset_ids
     ]

@@ -76,20 +76,14 @@ def load_funders(path: Path = DEFAULT_FILE) -> list[FunderSpec]:
     except ValueError as error:  # not TOML, not UTF-8, or not of this form
         raise FundersRefused(f"{path}: {error}") from None
     if not funders or any(not funder.mandate for funder in funders):
-        raise FundersRefused(
-            f"{path}: give at least one [[funder]], and each at least one [[funder.mandate]]"
-        )
+        raise FundersRefused(f"{path}: give at least one [[funder]], and each at least one [[funder.mandate]]")
     if len({funder.name for funder in funders}) < len(funders):
         raise FundersRefused(f"{path}: two funders have the same name")
     for mandate in (mandate for funder in funders for mandate in funder.mandate):
         if (mandate.budget_percent is None) == (mandate.budget_minor is None):
-            raise FundersRefused(
-                f"{path}: mandate {mandate.name!r} needs one of budget_percent and budget_minor"
-            )
+            raise FundersRefused(f"{path}: mandate {mandate.name!r} needs one of budget_percent and budget_minor")
         if (mandate.budget_minor is None) != (mandate.currency is None):
-            raise FundersRefused(
-                f"{path}: mandate {mandate.name!r}: budget_minor needs its currency, and only it"
-            )
+            raise FundersRefused(f"{path}: mandate {mandate.name!r}: budget_minor needs its currency, and only it")
     return funders
 
 
@@ -116,9 +110,7 @@ def mandate_bodies(spec: MandateSpec, *, file_sizes: Mapping[str, Size]) -> list
         return [_body(spec, currency=spec.currency, budget_minor=spec.budget_minor, size=size)]
     percent = spec.budget_percent or 0
     return [
-        _body(
-            spec, currency=currency, budget_minor=max(1, size.outstanding_minor * percent // 100), size=size
-        )
+        _body(spec, currency=currency, budget_minor=max(1, size.outstanding_minor * percent // 100), size=size)
         for currency, size in file_sizes.items()
     ]
 

@@ -38,9 +38,7 @@ _LIST = {"column"}
 # Every field a mapping may fill, with the options that make sense for it. `face` is in whole units of the
 # currency.
 FIELDS: dict[str, set[str]] = {
-    **dict.fromkeys(
-        ["invoice_number", "product", "currency", "disputed", "recourse", "confirmation_grade"], _TEXT
-    ),
+    **dict.fromkeys(["invoice_number", "product", "currency", "disputed", "recourse", "confirmation_grade"], _TEXT),
     **{f"{party}.{part}": _TEXT for party in ("seller", "obligor") for part in _COMPANY},
     **dict.fromkeys(["issue_date", "due_date", "submitted_date", "confirmed_date", "settled_date"], _DATE),
     **dict.fromkeys(["face", "face_minor"], _AMOUNT),
@@ -140,18 +138,14 @@ class FileMapping:
 
     def columns(self) -> set[str]:
         """The columns that the file must have."""
-        named = {spec.column for spec in self.fields.values() if spec.column is not None} | set(
-            self.hidden.values()
-        )
+        named = {spec.column for spec in self.fields.values() if spec.column is not None} | set(self.hidden.values())
         if (years := self.statement_years) is not None:
             named = {name for name in named if not name.startswith("statement_years.")}
             named |= {years.firm, years.year, years.status}
         return named
 
 
-CANONICAL = FileMapping(
-    fields={name: FieldSpec(column=name) for name in FIELDS if name != "face"}, canonical=True
-)
+CANONICAL = FileMapping(fields={name: FieldSpec(column=name) for name in FIELDS if name != "face"}, canonical=True)
 
 
 def load_mapping(path: Path) -> FileMapping:
@@ -178,9 +172,7 @@ def mapping_from(document: Mapping[str, Any]) -> FileMapping:
     hidden = _table(document, "hidden")
     for name, column in hidden.items():
         _check_text(column, f"hidden.{name}")
-    return FileMapping(
-        fields=specs, hidden=hidden, statement_years=years, **_file_options(_table(document, "file"))
-    )
+    return FileMapping(fields=specs, hidden=hidden, statement_years=years, **_file_options(_table(document, "file")))
 
 
 def _flat_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,9 +192,7 @@ def _check_complete(specs: Mapping[str, FieldSpec]) -> None:
     if missing:
         raise MissingField(f"[fields] says nothing of {', '.join(missing)}: give each a column or a constant")
     if ("face" in specs) == ("face_minor" in specs):
-        raise MissingField(
-            "[fields] needs one of face (whole units, say 12.50) and face_minor (an integer, say 1250)"
-        )
+        raise MissingField("[fields] needs one of face (whole units, say 12.50) and face_minor (an integer, say 1250)")
     if ("confirmed_date" in specs) != ("confirmation_grade" in specs):
         raise MissingField(
             "[fields] needs confirmed_date and confirmation_grade together, or neither (never confirmed)"
@@ -211,9 +201,7 @@ def _check_complete(specs: Mapping[str, FieldSpec]) -> None:
         if spec.after is None:
             continue
         if FIELDS.get(spec.after) is not _DATE or specs.get(spec.after, spec).column is None:
-            raise BadOption(
-                f"fields.{name}: after = {spec.after!r} has to be a date field that comes from a column"
-            )
+            raise BadOption(f"fields.{name}: after = {spec.after!r} has to be a date field that comes from a column")
 
 
 def _spec(name: str, entry: object) -> FieldSpec:
@@ -235,9 +223,7 @@ def _spec(name: str, entry: object) -> FieldSpec:
         read["constant"] = _as_text(read["constant"], f"fields.{name}.constant")
     if "values" in read:
         where = f"fields.{name}.values"
-        read["values"] = {
-            found: _as_text(meant, where) for found, meant in _table(read, "values", where=where).items()
-        }
+        read["values"] = {found: _as_text(meant, where) for found, meant in _table(read, "values", where=where).items()}
     return FieldSpec(**read)
 
 
@@ -265,9 +251,7 @@ def _file_options(section: Mapping[str, Any]) -> dict[str, Any]:
     try:
         "".encode(section.get("encoding", "utf-8"))
     except (LookupError, ValueError):
-        raise BadOption(
-            f'file.encoding {section["encoding"]!r} is not known; try "utf-8" or "gb18030"'
-        ) from None
+        raise BadOption(f'file.encoding {section["encoding"]!r} is not known; try "utf-8" or "gb18030"') from None
     return dict(section)
 
 

@@ -1,6 +1,7 @@
 """Funders that play: they deposit, open mandates, and answer the offers that verified callbacks tell of."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -21,9 +22,12 @@ class Player:
     specs: dict[str, MandateSpec] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
 
-    def act(self) -> int:
-        """Answer the offers that came since the last time; how many were answered."""
-        offers = [event["data"]["offer_id"] for event in self.inbox.take() if event["type"] == "offer.made"]
+    def hear(self) -> list[str]:
+        """The offers made since the last time, in the order of the stream."""
+        return [event["data"]["offer_id"] for event in self.inbox.take() if event["type"] == "offer.made"]
+
+    def answer(self, offers: Sequence[str]) -> int:
+        """Answer each; how many were answered."""
         return sum(self._answer(offer_id) for offer_id in offers)
 
     def _answer(self, offer_id: str) -> int:
@@ -33,9 +37,7 @@ class Player:
         if spec.auto_commit:
             return 0
         ceiling = spec.pick_max_pd_ppm
-        wanted = [
-            asset["asset_id"] for asset in offer["assets"] if ceiling is None or asset["pd_ppm"] <= ceiling
-        ]
+        wanted = [asset["asset_id"] for asset in offer["assets"] if ceiling is None or asset["pd_ppm"] <= ceiling]
         try:
             self._send(offer_id, wanted, whole=len(wanted) == len(offer["assets"]))
         except ApiProblem as problem:  # the offer may have lapsed or shrunk since it was made
@@ -66,9 +68,7 @@ def enter_player(
     return Player(spec, client, inbox, entered["deposit_reference"])
 
 
-def fund_player(
-    player: Player, *, operator: ApiClient, file_sizes: dict[str, Size], day: date
-) -> dict[str, int]:
+def fund_player(player: Player, *, operator: ApiClient, file_sizes: dict[str, Size], day: date) -> dict[str, int]:
     """Open the player's mandates and deposit their budgets through the bank; the deposits by currency."""
     deposits: Counter[str] = Counter()
     for index, spec in enumerate(player.spec.mandate):

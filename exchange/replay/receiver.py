@@ -44,9 +44,7 @@ class Inbox:
             except VerificationError as error:
                 self.counts[error.code] += 1
                 # Seen before is fine: at least once is the contract. Ahead of its turn: let it come again.
-                return (
-                    204 if error.code == "repeated_event" else 409 if error.code == "missing_events" else 400
-                )
+                return 204 if error.code == "repeated_event" else 409 if error.code == "missing_events" else 400
             event = json.loads(body)
             self.counts["in_order"] += 1
             self.kinds[event["type"]] += 1
@@ -67,9 +65,7 @@ class Receiver:
         self._inboxes: dict[str, Inbox] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._inboxes))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="callback receiver", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="callback receiver", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -211,14 +211,10 @@ class _Reading:
         if not self.mapping.canonical:
             return {name: _cell(self.record, column) for name, column in self.mapping.hidden.items()}
         return {
-            name.removeprefix("hidden."): _cell(self.record, name)
-            for name in self.record
-            if name.startswith("hidden.")
+            name.removeprefix("hidden."): _cell(self.record, name) for name in self.record if name.startswith("hidden.")
         }
 
-    def items(
-        self, name: str, kind: Callable[..., T], parsers: Mapping[str, Callable[[str], Any]]
-    ) -> tuple[T, ...]:
+    def items(self, name: str, kind: Callable[..., T], parsers: Mapping[str, Callable[[str], Any]]) -> tuple[T, ...]:
         """A list of small objects, each with exactly the keys of `parsers`."""
         spec = self.mapping.fields.get(name)
         found = self.record.get(spec.column or "", []) if spec else []
@@ -228,9 +224,7 @@ class _Reading:
             return ()
         return tuple(self._item(f"{name}[{index}]", item, kind, parsers) for index, item in enumerate(found))
 
-    def _item(
-        self, where: str, item: object, kind: Callable[..., T], parsers: Mapping[str, Callable[[str], Any]]
-    ) -> T:
+    def _item(self, where: str, item: object, kind: Callable[..., T], parsers: Mapping[str, Callable[[str], Any]]) -> T:
         if not isinstance(item, dict) or item.keys() != parsers.keys():
             self.fault(where, "wrong_type", item)
             return kind(*[None] * len(parsers))

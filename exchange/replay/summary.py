@@ -151,8 +151,7 @@ def _told(value: Any) -> str:  # noqa: ANN401 - any part of the exchange's summa
 def _amount(key: str, inner: Any) -> str:  # noqa: ANN401 - same
     if isinstance(inner, Mapping) and key in MINOR_DIGITS:
         shown = {
-            name: money(amount, key) if name.endswith("_minor") else _told(amount)
-            for name, amount in inner.items()
+            name: money(amount, key) if name.endswith("_minor") else _told(amount) for name, amount in inner.items()
         }
         return "(" + ", ".join(f"{_label(name)} {text}" for name, text in shown.items()) + ")"
     return f"({_told(inner)})" if isinstance(inner, Mapping) else _told(inner)
@@ -174,9 +173,7 @@ def _funders(summary: Summary) -> list[tuple[str, str]]:
     shown = [("funders", f"sized by rule: {SIZING_RULE}")]
     for funder in summary.funders:
         deposits = ", ".join(money(amount, currency) for currency, amount in funder["deposits_minor"].items())
-        shown.append(
-            (f"  {funder['name']}", f"{deposits}; {_words(funder['answers']) or 'commits by itself'}")
-        )
+        shown.append((f"  {funder['name']}", f"{deposits}; {_words(funder['answers']) or 'commits by itself'}"))
     return shown
 
 

@@ -57,9 +57,7 @@ class Exchange:
 
 
 @contextmanager
-def running(
-    settings: Settings, *, port: int | None = None, fresh_at: datetime | None = None
-) -> Iterator[Exchange]:
+def running(settings: Settings, *, port: int | None = None, fresh_at: datetime | None = None) -> Iterator[Exchange]:
     """Start everything for `settings`, wait until it answers, and stop all of it at the end.
 
     Without a database in the settings an embedded one is brought up in `home`. `fresh_at` makes it anew (a
@@ -72,9 +70,7 @@ def running(
             url = stack.enter_context(_embedded(settings.home, fresh=fresh_at is not None))
             settings = replace(settings, database_url=url)
         port = port or _free_port()
-        settings = replace(
-            settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),)
-        )
+        settings = replace(settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),))
         exchange = Exchange(settings.issuer, settings)
         _run_to_end(exchange, "migrate", [sys.executable, "-m", "exchange", "migrate"])
         if fresh_at is not None:
@@ -136,6 +132,7 @@ def _api_command(port: int) -> list[str]:
     options = [
         "--interface",
         "wsgi",
+        "--no-ws",
         "--host",
         LOOPBACK,
         "--port",

@@ -66,9 +66,7 @@ def make_book(
     )
     ring_live = sum(row.issue_date >= start for row in ring)
     honest = receivables - ring_live - copies_planned(receivables)
-    past = _orders(
-        trade, firms.obligors, first=-history_days, last=-1, count=history - (len(ring) - ring_live)
-    )
+    past = _orders(trade, firms.obligors, first=-history_days, last=-1, count=history - (len(ring) - ring_live))
     live = _orders(trade, firms.obligors, first=0, last=days - 1, count=honest)
     copied = [row for row in live if (row.issue_date - start).days < days - _LATEST_DAY_COPIED]
     rows = [*past, *live, *ring, *planted_copies(trade, copied, receivables=receivables)]
@@ -84,9 +82,7 @@ def write_book(
     path.write_bytes(b"".join(map(json_line, rows)))
 
 
-def _orders(
-    trade: Trade, obligors: tuple[Obligor, ...], *, first: int, last: int, count: int
-) -> list[ReplayRow]:
+def _orders(trade: Trade, obligors: tuple[Obligor, ...], *, first: int, last: int, count: int) -> list[ReplayRow]:
     """`count` honest orders from day `first` to `last`, by obligors that are customers by then."""
     ordered = sorted(trade.calendar.draw(trade.rng, first=first, last=last) for _ in range(count))
     rows = []

@@ -98,18 +98,14 @@ def make_firms(rng: Random, *, history_days: int, days: int, obligors: int = 190
         _company(rng, next(names), "distribution", ("塑料贸易", "Plastics Trading")) for _ in range(sellers)
     )
     sectors = rng.choices(list(_SECTORS), weights=[entry[3] for entry in _SECTORS.values()], k=obligors)
-    companies = _with_sisters(
-        rng, [_company(rng, next(names), sector, _SECTORS[sector][:2]) for sector in sectors]
-    )
+    companies = _with_sisters(rng, [_company(rng, next(names), sector, _SECTORS[sector][:2]) for sector in sectors])
     habits = rng.choices(list(HABITS), weights=list(HABITS.values()), k=obligors)
     buying = tuple(
         _obligor(rng, company, habit, selling, history_days=history_days, days=days)
         for company, habit in zip(companies, habits, strict=True)
     )
     boss = new_person(rng)
-    ring = tuple(
-        _company(rng, next(names), "trading", ("新材料", "New Materials"), controller=boss) for _ in range(4)
-    )
+    ring = tuple(_company(rng, next(names), "trading", ("新材料", "New Materials"), controller=boss) for _ in range(4))
     return Firms(selling, buying, ring)
 
 
@@ -145,9 +141,7 @@ def _with_sisters(rng: Random, companies: list[Company]) -> list[Company]:
     for company in companies:
         shared = joined and rng.randrange(_OBLIGORS_PER_CONTROLLER) == 0
         controller = joined[-1].controller if shared else company.controller
-        joined.append(
-            Company(company.scheme, company.value, company.name, controller, company.sector, company.region)
-        )
+        joined.append(Company(company.scheme, company.value, company.name, controller, company.sector, company.region))
     return joined
 
 

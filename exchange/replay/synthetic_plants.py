@@ -33,9 +33,7 @@ def ring_rows(trade: Trade, ring: tuple[Company, ...], *, first_day: int, vanish
         for index, seller in enumerate(ring):
             obligor = ring[(index + 1) % len(ring)]
             rows.append(
-                _ring_row(
-                    trade, seller, obligor, cycle=cycle, day=leg_day, face_minor=face_minor, vanishes=vanishes
-                )
+                _ring_row(trade, seller, obligor, cycle=cycle, day=leg_day, face_minor=face_minor, vanishes=vanishes)
             )
             face_minor = face_minor * rng.randrange(975, 996) // 1000 // 1_000_00 * 1_000_00
             leg_day += rng.randrange(0, 3)

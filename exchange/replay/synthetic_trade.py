@@ -171,9 +171,7 @@ class Trade:
             days_late += rng.randrange(10, 41)
         if rng.randrange(100) < (50 if disputed else 5):
             row = self._diluted(row)
-        paid_day = self._working_day(
-            max(due_day + days_late, due_day - (row.due_date - row.issue_date).days + 1)
-        )
+        paid_day = self._working_day(max(due_day + days_late, due_day - (row.due_date - row.issue_date).days + 1))
         defaults = rng.randrange(1000) < _DEFAULT_PER_MILLE[obligor.habit]
         if defaults or (obligor.last_day is not None and paid_day > obligor.last_day):
             row = self._unpaid(row)
@@ -198,9 +196,7 @@ class Trade:
         tenor_days = (row.due_date - row.issue_date).days
         day = row.issue_date + timedelta(days=self.rng.randrange(3, max(4, min(tenor_days, 40))))
         amount = row.face_minor * self.rng.randrange(10, most * 10 + 1) // 1000
-        return replace(
-            row, credit_notes=(CreditNote(day, amount, reason),), hidden={**row.hidden, "dilution": reason}
-        )
+        return replace(row, credit_notes=(CreditNote(day, amount, reason),), hidden={**row.hidden, "dilution": reason})
 
     def _unpaid(self, row: ReplayRow) -> ReplayRow:
         truth = {**row.hidden, "outcome": "default"}

@@ -65,15 +65,16 @@ def day(text: str, *, date_format: str | None = None) -> date:
     if not text.isascii() or (date_format is None and not _ISO_DATE.fullmatch(text)):
         raise BadValue("date_malformed")
     try:
-        if date_format is None:
-            found = date.fromisoformat(text)
-        else:
-            found = datetime.strptime(text, date_format).date()  # noqa: DTZ007 - a civil date has no zone
+        found = date.fromisoformat(text) if date_format is None else _parsed(text, date_format)
     except ValueError:
         raise BadValue("date_malformed") from None
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
         raise BadValue("date_out_of_range")
     return found
+
+
+def _parsed(text: str, date_format: str) -> date:
+    return datetime.strptime(text, date_format).date()  # noqa: DTZ007 - a civil date has no zone
 
 
 def flag(text: str) -> bool:

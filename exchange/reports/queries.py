@@ -31,7 +31,7 @@ ASSETS = """
 def assets(session: Session, *, caller: Caller, after: str | None, limit: int) -> list[dict[str, Any]]:
     """The assets a caller may see, by id."""
     query = text(
-        f"{ASSETS} WHERE {_visible(caller)} AND (cast(:after AS text) IS NULL OR receivable.asset_id > :after) "  # noqa: S608 - constants of ours
+        f"{ASSETS} WHERE {_visible(caller)} AND (cast(:after AS text) IS NULL OR receivable.asset_id > :after) "
         "ORDER BY receivable.asset_id LIMIT :limit"
     )
     rows = session.execute(query, {"party": caller.party_id, "after": after, "limit": limit}).mappings()
@@ -40,7 +40,7 @@ def assets(session: Session, *, caller: Caller, after: str | None, limit: int) -
 
 def asset(session: Session, *, caller: Caller, asset_id: str) -> dict[str, Any] | None:
     """One asset, if the caller may see it."""
-    query = text(f"{ASSETS} WHERE receivable.asset_id = :id AND {_visible(caller)}")  # noqa: S608 - constants of ours
+    query = text(f"{ASSETS} WHERE receivable.asset_id = :id AND {_visible(caller)}")
     row = session.execute(query, {"id": asset_id, "party": caller.party_id}).mappings().first()
     return None if row is None else _shown(dict(row), caller)
 
@@ -62,7 +62,7 @@ def positions(session: Session, *, funder_id: str) -> list[dict[str, Any]]:
 
 
 def sees_disclosures(asset: dict[str, Any], caller: Caller) -> bool:
-    """Whether the caller may see who owes an asset: its holder and its originator, not one to whom it is only offered."""
+    """Whether the caller may see who owes an asset: its holder and originator, not one to whom it is offered."""
     if caller.role is Role.FUNDER:
         return bool(asset["holder"] == caller.party_id and asset["claim"] in {"assigned", "closed"})
     return caller.role in {Role.PLATFORM, Role.OPERATOR}

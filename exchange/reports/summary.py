@@ -62,8 +62,8 @@ LOSSES = """
            count(*) FILTER (WHERE fact.kind = 'default') AS defaulted,
            coalesce(sum(fact.outstanding_minor) FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint
                AS charged_off_minor,
-           coalesce(sum(fact.outstanding_minor - claim.outstanding_minor) FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint
-               AS recovered_minor,
+           coalesce(sum(fact.outstanding_minor - claim.outstanding_minor)
+               FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint AS recovered_minor,
            coalesce(sum(held.price_minor + held.discount_minor - held.collected_minor)
                FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint AS funder_loss_minor
     FROM servicing_fact AS fact
@@ -99,9 +99,7 @@ def summary(session: Session, *, today: int) -> dict[str, Any]:
     checkpoint = log.latest_checkpoint(session.connection())
     callbacks = totals(session)
     return {
-        "assets": {
-            name: sum(one[name] for one in volume.values()) for name in ("submitted", "confirmed", "financed")
-        },
+        "assets": {name: sum(one[name] for one in volume.values()) for name in ("submitted", "confirmed", "financed")},
         "grades": {GRADES[grade]: count for grade, count in session.execute(text(GRADED))},
         "volume": volume,
         "financed_share_bps": {

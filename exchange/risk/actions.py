@@ -24,6 +24,7 @@ from scoring.model import Model, Scores, train
 SCORED_JOB = "pools.list"
 """Who is next: a scored asset can be offered to funders."""
 
+
 def train_model(session: Session, *, today: date, horizon_days: int, now: datetime) -> Model:
     """Train on every fact known at the end of yesterday, as features are, and put the model in force."""
     model = train(all_trades(session), as_of_day=day_number(today) - 1, horizon_days=horizon_days)
@@ -51,7 +52,7 @@ def model_in_force(session: Session) -> Model:
 
 
 def score(session: Session, *, asset_ids: Sequence[str], today: date, now: datetime) -> None:
-    """Decide about the assets that are not decided yet: score, reasons, the obligors' limits; each one a signed fact."""
+    """Decide about the assets that are not decided yet: score, reasons, the obligors' limits; each a signed fact."""
     asked = _asked(session, asset_ids)
     if not asked:
         return
@@ -103,7 +104,7 @@ def _asked(session: Session, asset_ids: Sequence[str]) -> list[Asked]:
     return [Asked(*row) for row in session.execute(query, {"ids": list(asset_ids)})]
 
 
-def _features(session: Session, asked: Sequence[Asked]) -> tuple[Any, Trades]:
+def _features(session: Session, asked: Sequence[Asked]) -> tuple[features.Floats, Trades]:
     """The feature matrix of the assets as of their issue days, and the facts it was made of."""
     obligors = sorted({asset.obligor for asset in asked})
     history = trades_of(session, obligors=obligors, sellers=sorted({asset.seller for asset in asked}))
@@ -128,11 +129,18 @@ def _learn_assets(session: Session, asked: Sequence[Asked]) -> None:
 
 
 def _store_decisions(
-    session: Session, asked: Sequence[Asked], *, matrix: Any, scores: Scores, model: Model, now: datetime
+    session: Session, asked: Sequence[Asked], *, matrix: features.Floats, scores: Scores, model: Model, now: datetime
 ) -> None:
     inputs = [row.astype("<f8").tobytes() for row in matrix]
     values = np.column_stack(
-        [scores.pd_ppm, scores.late_ppm, scores.grade, scores.days_late, scores.lgd_bps, scores.expected_loss_ppm]
+        [
+            scores.pd_ppm,
+            scores.late_ppm,
+            scores.grade,
+            scores.days_late,
+            scores.lgd_bps,
+            scores.expected_loss_ppm,
+        ]
     ).tolist()
     rows, facts = [], []
     for asset, raw, numbers, reasons in zip(asked, inputs, values, scores.reason_codes, strict=True):

@@ -4,9 +4,10 @@ from typing import Any
 
 from exchange import jobs
 from exchange.auth import Role
-from exchange.bulk import read_items
+from exchange.bulk import failed, read_items
 from exchange.http import Call, Room
-from exchange.receivables.api import item_result, origin_of
+from exchange.receivables.actions import Outcome
+from exchange.receivables.api import origin_of
 from exchange.risk import actions, history
 from exchange.risk.schemas import (
     HistoriesSchema,
@@ -32,10 +33,8 @@ room = Room("risk", __name__, url_prefix="/v1", description="Facts about payers,
 def keep_trade_history(call: Call) -> dict[str, Any]:
     """Tell the exchange of up to 1,000 invoices from before it knew the platform."""
     read = read_items(call.raw, HistoryItem, HistorySchema())
-    good = [(index, item) for index, item in enumerate(read) if isinstance(item, HistoryItem)]
-    outcomes = history.keep_history(call.session, services=call.services, origin=origin_of(call), items=good)
-    results = [item_result(index, outcomes.get(index, item)) for index, item in enumerate(read)]
-    return {"items": [{name: value for name, value in result.items() if name != "asset_id"} for result in results]}
+    outcomes = history.keep_history(call.session, services=call.services, origin=origin_of(call), items=read.good)
+    return read.answer({index: _told(index, outcome) for index, outcome in outcomes.items()})
 
 
 @room.operation(
@@ -58,3 +57,12 @@ def show_model(call: Call) -> dict[str, Any]:
     """The model in force."""
     model = actions.model_in_force(call.session)
     return {"version": model.version, "card": model.card}
+
+
+def _told(index: int, outcome: Outcome) -> dict[str, Any]:
+    """A past trade has no asset's id to tell."""
+    return (
+        failed(index, 409 if outcome.duplicate else 422, outcome.faults)
+        if outcome.faults
+        else {"index": index, "status": 201}
+    )

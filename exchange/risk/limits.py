@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 
 
 def lock_room(session: Session, *, lines: Sequence[Line]) -> dict[Line, int]:
-    """What each obligor's limit leaves free, in minor units (negative after a cut). Locked until the transaction ends."""
+    """What each obligor's limit leaves free, in minor units (negative after a cut); locked from here on."""
     return {line: row.limit_minor - row.used_minor for line, row in _locked(session, lines).items()}
 
 
@@ -106,7 +106,11 @@ def _open_exposures(session: Session, lines: Sequence[Line], *, now: datetime) -
         ORDER BY obligor, currency
         ON CONFLICT DO NOTHING
     """)
-    parameters = {"obligors": [line[0] for line in lines], "currencies": [line[1] for line in lines], "now": now}
+    parameters = {
+        "obligors": [line[0] for line in lines],
+        "currencies": [line[1] for line in lines],
+        "now": now,
+    }
     session.execute(statement, parameters)
 
 

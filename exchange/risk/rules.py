@@ -1,7 +1,12 @@
-"""How much one obligor may owe, and when its limit changes."""
+"""Which past trades are facts, how much one obligor may owe, and when its limit changes."""
 
 from dataclasses import dataclass
+from datetime import date
 
+from exchange.currencies import MINOR_DIGITS
+from exchange.errors import Fault
+from exchange.parties.rules import identifier_fault
+from exchange.risk.schemas import HistoryItem
 from scoring.limits import LimitDecision, obligor_limit
 
 LATEST_DAYS = 365
@@ -29,7 +34,7 @@ POLICY = LimitPolicy()
 
 @dataclass(frozen=True, slots=True)
 class ObligorStanding:
-    """What is known of an obligor when its limit is decided: the riskiest of its assets at hand, and its year's purchases."""
+    """What is known of an obligor when its limit is decided: the worst of its assets at hand, its year's purchases."""
 
     pd_ppm: int
     lgd_bps: int
@@ -54,3 +59,24 @@ def decide_limit(standing: ObligorStanding, *, policy: LimitPolicy = POLICY) -> 
         previous_limit_minor=standing.previous_limit_minor,
         months_since_change=standing.days_since_change // MONTH_DAYS,
     )
+
+
+def history_faults(item: HistoryItem, *, today: date, at: str) -> list[Fault]:
+    """Everything that is wrong with a well-formed history item. A fact from the future is no fact."""
+    faults = []
+    for name, company in (("seller", item.seller), ("obligor", item.obligor)):
+        fault = identifier_fault(company.scheme, company.value)
+        if fault is not None:
+            faults.append(Fault(fault[0], f"{at}/{name}/value", fault[1], company.value))
+    if item.currency not in MINOR_DIGITS:
+        faults.append(Fault("unknown_currency", f"{at}/currency", "a currency in use, ISO 4217", item.currency))
+    if item.due_date < item.issue_date:
+        message = f"not before the issue date, {item.issue_date}"
+        faults.append(Fault("due_before_issue", f"{at}/due_date", message, item.due_date))
+    if item.issue_date > today:
+        message = f"not after today, {today}"
+        faults.append(Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date))
+    if item.settled_date is not None and item.settled_date > today:
+        message = f"not after today, {today}"
+        faults.append(Fault("settled_in_future", f"{at}/settled_date", message, item.settled_date))
+    return faults

@@ -24,7 +24,10 @@ class HistoryItem(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class HistorySchema(Schema):
-    """One invoice from before the exchange knew the platform. Without `settled_date` it is still open."""
+    """One invoice from before the exchange knew the platform.
+
+    Without `settled_date` it is still open: tell it again when it is settled.
+    """
 
     invoice_number = Text(64, required=True)
     seller = Nested(CompanySchema, required=True)

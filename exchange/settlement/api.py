@@ -3,7 +3,7 @@
 from typing import Any
 
 from exchange.auth import Role
-from exchange.bulk import Faults, failed, read_items
+from exchange.bulk import failed, read_items
 from exchange.clock import business_date
 from exchange.errors import Fault
 from exchange.http import Call, Room
@@ -35,15 +35,9 @@ room = Room("settlement", __name__, url_prefix="/v1", description="Money from th
 def post_receipts(call: Call) -> dict[str, Any]:
     """Enter up to 1,000 credit lines of the collection account's statement."""
     read = read_items(call.raw, ReceiptItem, ReceiptSchema())
-    good = [(index, item) for index, item in enumerate(read) if isinstance(item, ReceiptItem)]
     today = business_date(call.now, time_zone=call.services.settings.time_zone)
-    entered = enter_receipts(call.session, services=call.services, items=good, today=today, now=call.now)
-    return {
-        "items": [
-            _receipt_result(index, entered[index], item) if isinstance(item, ReceiptItem) else failed(index, 422, item)
-            for index, item in enumerate(read)
-        ]
-    }
+    entered = enter_receipts(call.session, services=call.services, items=read.good, today=today, now=call.now)
+    return read.answer({index: _receipt_result(index, entered[index], item) for index, item in read.good})
 
 
 @room.operation(
@@ -57,9 +51,8 @@ def post_receipts(call: Call) -> dict[str, Any]:
 def post_credit_notes(call: Call) -> dict[str, Any]:
     """Enter up to 1,000 credit notes."""
     read = read_items(call.raw, CreditNoteItem, CreditNoteSchema())
-    good = [(index, item) for index, item in enumerate(read) if isinstance(item, CreditNoteItem)]
-    refused = enter_credit_notes(call.session, origin=origin_of(call), items=good)
-    return {"items": [_credit_note_result(index, refused.get(index), item) for index, item in enumerate(read)]}
+    refused = enter_credit_notes(call.session, origin=origin_of(call), items=read.good)
+    return read.answer({index: _credit_note_result(index, refusal) for index, refusal in refused.items()})
 
 
 def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -> dict[str, Any]:
@@ -78,9 +71,5 @@ def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -
     return {name: value for name, value in result.items() if value is not None}
 
 
-def _credit_note_result(
-    index: int, refused: tuple[int, Fault] | None, item: CreditNoteItem | Faults
-) -> dict[str, Any]:
-    if not isinstance(item, CreditNoteItem):
-        return failed(index, 422, item)
+def _credit_note_result(index: int, refused: tuple[int, Fault] | None) -> dict[str, Any]:
     return {"index": index, "status": 201} if refused is None else failed(index, refused[0], [refused[1]])

@@ -37,8 +37,8 @@ def enter_credit_notes(
 ) -> dict[int, tuple[int, Fault] | None]:
     """Enter the credit notes that can be; for each index None, or (status, fault).
 
-    An asset in an offer leaves the offer. On a funded asset the holdback shrinks first; what the funder can then no longer
-    get from the obligor the seller owes, and pays at once as far as its money here goes.
+    An asset in an offer leaves the offer. On a funded asset the holdback shrinks first; what the funder can then no
+    longer get from the obligor the seller owes, and pays at once as far as its money here goes.
     """
     known = _known_assets(session, [item.asset_id for _, item in items], originator_id=origin.originator_id)
     positions = lock_positions(session, asset_ids=sorted(known), now=origin.now)
@@ -156,7 +156,11 @@ def _open_accounts(session: Session, position: Position) -> None:
     books.open_money(
         session,
         currency=position.currency,
-        paths=[books.seller_cash(position.seller_id), books.funder_cash(funder_id), books.funder_recourse(funder_id)],
+        paths=[
+            books.seller_cash(position.seller_id),
+            books.funder_cash(funder_id),
+            books.funder_recourse(funder_id),
+        ],
         may_overdraw=[books.seller_recourse(position.seller_id)],
     )
 

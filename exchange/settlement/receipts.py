@@ -123,7 +123,7 @@ def _refused(index: int, item: ReceiptItem, known: set[str], today: date) -> Ref
 def _depositors(session: Session, references: Sequence[str]) -> dict[str, str]:
     query = text("SELECT deposit_reference, funder_id FROM funder WHERE deposit_reference = ANY(:references)")
     rows = session.execute(query, {"references": list(references)})
-    return {reference: funder_id for reference, funder_id in rows}
+    return dict(rows)
 
 
 def _after(position: Position, shares: Shares) -> Position:
@@ -136,8 +136,8 @@ def _after(position: Position, shares: Shares) -> Position:
 
 def _store(session: Session, done: Sequence[tuple[ReceiptItem, Entered]], *, now: datetime) -> None:
     columns = (
-        "receipt_id bank_reference value_date currency amount_minor applied_minor payer_name reference outcome asset_id "
-        "funder_id recorded_at"
+        "receipt_id bank_reference value_date currency amount_minor applied_minor payer_name reference outcome "
+        "asset_id funder_id recorded_at"
     )
     rows = [
         (
@@ -180,7 +180,12 @@ def _post(
         paths = {leg.path for one in legs.values() for leg in one if leg.commodity == commodity(currency)}
         books.open_money(session, currency=currency, paths=sorted(paths - {books.BANK}), may_overdraw=[books.BANK])
     transfers = [
-        Transfer(f"{entered.receipt_id}/receipt", item.value_date, f"receipt {entered.outcome}", legs[entered.receipt_id])
+        Transfer(
+            f"{entered.receipt_id}/receipt",
+            item.value_date,
+            f"receipt {entered.outcome}",
+            legs[entered.receipt_id],
+        )
         for item, entered in done
     ]
     if transfers:

@@ -42,8 +42,10 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Dilution:
-    """What a credit note does: `shortfall_minor` is what the funder can no longer get from the obligor, of which the
-    seller's money here pays `paid_minor` at once."""
+    """What a credit note does.
+
+    `shortfall_minor` is what the funder can no longer get from the obligor; the seller's money pays `paid_minor` of it.
+    """
 
     amount_minor: int
     shortfall_minor: int

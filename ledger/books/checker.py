@@ -65,9 +65,8 @@ LEG_OF_HEADER = """
     SELECT 'leg',
            concat('account ', coalesce(a.path || ' ' || a.commodity, e.account_id::text),
                   ' version ', e.version),
-           concat('transfer ', t.transfer_id, ' xid ', t.xid, ' at ', t.recorded_at, ' on ', t.effective_date),
-           concat('transfer ', e.transfer_id, ' xid ', e.xid, ' at ', e.recorded_at,
-                  ' on ', e.effective_date)
+           concat_ws(' ', 'transfer', t.transfer_id, 'xid', t.xid, t.recorded_at, t.effective_date),
+           concat_ws(' ', 'transfer', e.transfer_id, 'xid', e.xid, e.recorded_at, e.effective_date)
     FROM books_entries e
     LEFT JOIN books_transfers t USING (transfer_id)
     LEFT JOIN books_accounts a USING (account_id)

@@ -157,17 +157,14 @@ def resolve_holds(
     return submit(connection, transfers=transfers, now=now, resolved=resolved, refusals=HOLD_REFUSALS)
 
 
-def void_transfers(
-    connection: Connection, *, hold_keys: Sequence[str], effective_date: dt.date
-) -> dict[str, Transfer]:
+def void_transfers(connection: Connection, *, hold_keys: Sequence[str], effective_date: dt.date) -> dict[str, Transfer]:
     """Build, for each hold, the transfer that takes it back. Needs no lock: a hold's legs never change."""
     if not hold_keys:
         return {}
     voids: dict[str, Transfer] = {}
     for key, paths, commodities, amounts in connection.exec_driver_sql(HELD, (list(hold_keys),)):
         legs = tuple(
-            Leg(path, commodity, -amount)
-            for path, commodity, amount in zip(paths, commodities, amounts, strict=True)
+            Leg(path, commodity, -amount) for path, commodity, amount in zip(paths, commodities, amounts, strict=True)
         )
         voids[key] = Transfer(key + VOID, effective_date, f"void of {key}", legs)
     for key in hold_keys:

@@ -45,9 +45,7 @@ accounts = Table(
 balances = Table(
     "books_balances",
     metadata,
-    Column(
-        "account_id", BigInteger, ForeignKey(accounts.c.account_id), primary_key=True, autoincrement=False
-    ),
+    Column("account_id", BigInteger, ForeignKey(accounts.c.account_id), primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False, server_default="0"),
     Column("balance_minor", BigInteger, nullable=False, server_default="0"),
     Column("last_recorded_at", DateTime(timezone=True)),
@@ -77,9 +75,7 @@ transfers = Table(
 entries = Table(
     "books_entries",
     metadata,
-    Column(
-        "account_id", BigInteger, ForeignKey(balances.c.account_id), primary_key=True, autoincrement=False
-    ),
+    Column("account_id", BigInteger, ForeignKey(balances.c.account_id), primary_key=True, autoincrement=False),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("transfer_id", BigInteger, nullable=False),
     Column("xid", BigInteger, nullable=False, server_default=OWN_XID),

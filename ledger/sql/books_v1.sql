@@ -1,8 +1,8 @@
 -- The books: posting, seals and readings that belong beside the rows. Tables: ledger/books/tables.py.
 -- No percent sign in this file: a driver may take one for a placeholder.
 
--- The request as bytes: kind, key, date, one line per leg (path, commodity, amount), memo. No part can hold a
--- line feed and no leg's part a tab, so two requests never share their bytes. Pinned by a vector in the tests.
+-- The request as bytes: kind, key, date, one line per leg (path, commodity, amount), memo. No part can hold
+-- a line feed and no leg's part a tab, so two requests never share their bytes. A test's vector pins it.
 CREATE FUNCTION books_fingerprint(p_hold boolean, p_key text, p_effective_date date, p_legs text, p_memo text)
 RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT sha256(convert_to(
@@ -46,7 +46,8 @@ BEGIN
     END IF;
 
     -- Each transfer takes from each reservation account exactly what the holds it resolves had put there.
-    SELECT jsonb_build_object('code', 'hold_mismatch', 'key', p_keys[held.n], 'path', a.path, 'commodity', a.commodity,
+    SELECT jsonb_build_object('code', 'hold_mismatch', 'key', p_keys[held.n],
+                              'path', a.path, 'commodity', a.commodity,
                               'held_minor', held.held_minor, 'taken_minor', held.taken_minor)
     INTO refused
     FROM (
@@ -91,9 +92,9 @@ CREATE FUNCTION books_shortfall(
     ORDER BY s.leg LIMIT 1
 $$;
 
--- Posts a batch of transfers, all or none, each account's legs in the order of the batch. Arrays p_leg_* list the
--- legs in order, p_leg_transfers naming the transfer by its place (from 1); keys must differ within a batch.
--- A refusal is returned, not raised: the transaction stays usable, and a lack of funds becomes the key's outcome.
+-- Posts a batch of transfers, all or none, each account's legs in the order of the batch. Arrays p_leg_* list
+-- the legs in order, p_leg_transfers naming the transfer by its place (from 1); keys differ within a batch.
+-- A refusal is returned, not raised: the transaction stays usable, a lack of funds becomes the key's outcome.
 CREATE FUNCTION books_post(
     p_now timestamptz, p_hold boolean, p_keys text[], p_effective_dates date[], p_memos text[],
     p_leg_transfers int[], p_leg_paths text[], p_leg_commodities text[], p_leg_amounts bigint[],
@@ -159,8 +160,8 @@ BEGIN
     FROM unnest(p_keys, prints) WITH ORDINALITY AS k (key, print, n)
     LEFT JOIN LATERAL (SELECT * FROM books_transfers b WHERE b.key = k.key OFFSET 0) t ON true;
     IF refused IS NULL AND cardinality(p_resolved_holds) > 0 THEN
-        refused := books_refuse_resolutions(p_resolved_holds, p_resolved_outcomes, p_resolved_by, p_keys, known,
-                                            p_leg_transfers, account_ids, p_leg_amounts);
+        refused := books_refuse_resolutions(p_resolved_holds, p_resolved_outcomes, p_resolved_by,
+                                            p_keys, known, p_leg_transfers, account_ids, p_leg_amounts);
     END IF;
     IF refused IS NOT NULL OR NOT false = ANY (were_known) THEN
         posted_ids := known;
@@ -180,7 +181,8 @@ BEGIN
         WINDOW w AS (PARTITION BY l.account_id ORDER BY l.n, l.amount < 0, l.i)
     )
     SELECT array_agg(e.n), array_agg(e.leg), array_agg(e.account_id), array_agg(e.version),
-           array_agg(e.amount), array_agg(e.after), min(e.n) FILTER (WHERE e.after < 0 AND NOT e.may_overdraw),
+           array_agg(e.amount), array_agg(e.after),
+           min(e.n) FILTER (WHERE e.after < 0 AND NOT e.may_overdraw),
            greatest(p_now, max(e.last_recorded_at) + interval '1 microsecond')
     INTO e_n, e_leg, e_account, e_version, e_amount, e_after, short_n, at
     FROM e;
@@ -194,7 +196,7 @@ BEGIN
         RETURN;
     END IF;
 
-    -- In the order of keys, so that different batches that clash on keys wait for each other in one direction.
+    -- In the order of keys, so that batches that clash on keys wait for each other in one direction.
     WITH header AS (
         INSERT INTO books_transfers (key, fingerprint, hold, effective_date, recorded_at, memo)
         SELECT t.key, t.print, p_hold, t.effective_date, at, t.memo
@@ -208,7 +210,8 @@ BEGIN
     FROM unnest(p_keys) WITH ORDINALITY AS k (key, n) LEFT JOIN header h USING (key);
 
     INSERT INTO books_entries
-        (transfer_id, leg, account_id, version, amount_minor, balance_after_minor, effective_date, recorded_at)
+        (transfer_id, leg, account_id, version, amount_minor, balance_after_minor, effective_date,
+         recorded_at)
     SELECT posted_ids[e.n], e.leg, e.account_id, e.version, e.amount, e.after, p_effective_dates[e.n], at
     FROM unnest(e_n, e_leg, e_account, e_version, e_amount, e_after)
         AS e (n, leg, account_id, version, amount, after);
@@ -228,7 +231,8 @@ BEGIN
 END
 $$;
 
--- The last version of an account recorded at or before p_at, 0 if none. Times rise with versions, so it bisects.
+-- The last version of an account recorded at or before p_at, 0 if none. Times never fall from version to
+-- version, so it bisects.
 CREATE FUNCTION books_version_at(p_account_id bigint, p_at timestamptz)
 RETURNS bigint LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE

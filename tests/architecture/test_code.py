@@ -66,9 +66,7 @@ def test_chance_comes_from_one_place() -> None:
         used = {module for module, _ in imported} & {"secrets", "random", "uuid"}
         if source.path.startswith("exchange/replay/synthetic"):
             used = {name for module, name in imported if module == "random"} - {"Random"}
-        if used & {"uuid"} and not any(
-            dotted(call.func).endswith(("uuid1", "uuid4")) for call in source.calls()
-        ):
+        if used & {"uuid"} and not any(dotted(call.func).endswith(("uuid1", "uuid4")) for call in source.calls()):
             used -= {"uuid"}
         if any(dotted(call.func) in {"os.urandom", "urandom", "os.getrandom"} for call in source.calls()):
             used |= {"os.urandom"}

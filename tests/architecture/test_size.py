@@ -38,7 +38,5 @@ def test_functions_are_short() -> None:
 
 def test_names_say_something() -> None:
     """No file and no folder is called utils, helpers or common."""
-    named = [
-        (source.path, {PurePath(part).stem for part in PurePath(source.path).parts}) for source in sources()
-    ]
+    named = [(source.path, {PurePath(part).stem for part in PurePath(source.path).parts}) for source in sources()]
     assert [path for path, names in named if names & EMPTY_NAMES] == []

@@ -28,9 +28,7 @@ def _stage(source: Source) -> str:
 def test_files_of_a_stage() -> None:
     """Whoever knows one stage finds the way in all."""
     places = [(_stage(source), PurePath(source.path).stem, source.path) for source in sources("exchange")]
-    unknown = [
-        path for stage, stem, path in places if stage and stem not in FILES and (stage, stem) not in EXTRA
-    ]
+    unknown = [path for stage, stem, path in places if stage and stem not in FILES and (stage, stem) not in EXTRA]
     assert unknown == []
     assert {(stage, stem) for stage, stem, _ in places} >= EXTRA
 
@@ -60,8 +58,7 @@ def test_the_edge_commits() -> None:
         for source in sources("exchange", "ledger")
         if _stage(source) or source.package == "ledger"
         for call in source.calls()
-        if dotted(call.func).endswith((".commit", ".rollback"))
-        and not call.args  # a pool's commit has arguments
+        if dotted(call.func).endswith((".commit", ".rollback")) and not call.args  # a pool's commit has arguments
     ]
     assert ending == []
 

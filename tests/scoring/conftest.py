@@ -37,9 +37,7 @@ def _real_rows() -> Iterator[tuple[int, int, int, int, int, int]]:
     with gzip.open(REAL, mode="rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             parties = [codes.setdefault((kind, row[kind]), len(codes)) for kind in ("debtor", "seller")]
-            days = [
-                (date.fromisoformat(row[f"{what}_date"]) - EPOCH).days for what in ("issue", "due", "settled")
-            ]
+            days = [(date.fromisoformat(row[f"{what}_date"]) - EPOCH).days for what in ("issue", "due", "settled")]
             yield parties[0], parties[1], int(Decimal(row["amount"]) * 100), days[0], days[1], days[2]
 
 

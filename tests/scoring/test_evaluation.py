@@ -42,9 +42,7 @@ def test_calibration_error_by_hand() -> None:
     chance, bad = [0.1, 0.1, 0.8, 0.8], [False, False, True, False]
     assert evaluation.expected_calibration_error(chance, outcome=bad, bins=2) == pytest.approx(0.2)
     table = evaluation.calibration_table([100_000, 100_000, 800_000, 800_000], outcome=bad, bins=2)
-    assert table[1] == evaluation.CalibrationBin(
-        rows=2, predicted_ppm=800_000, events=1, observed_ppm=500_000
-    )
+    assert table[1] == evaluation.CalibrationBin(rows=2, predicted_ppm=800_000, events=1, observed_ppm=500_000)
 
 
 def test_what_cannot_be_judged_is_refused() -> None:

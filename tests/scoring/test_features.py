@@ -34,11 +34,7 @@ def value(history: Trades, *, asked: Trades, name: str) -> float:
 @settings(max_examples=150, deadline=None)
 def test_truncated_history_gives_the_same_bits(history: Trades, day: int) -> None:
     """Rows issued by a day are the same from all history and from what was known the evening before."""
-    asked = (
-        history.take(history.issue_day == day)
-        if day % 2
-        else Trades.from_rows([(1, 1, 5, day, day + 15, None)])
-    )
+    asked = history.take(history.issue_day == day) if day % 2 else Trades.from_rows([(1, 1, 5, day, day + 15, None)])
     full = features.build(history, asked=asked)
     assert full.tobytes() == features.build(history.known_by(day - 1), asked=asked).tobytes()
 

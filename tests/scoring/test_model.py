@@ -148,9 +148,7 @@ def test_the_prior_moves_with_the_payer() -> None:
 def test_only_matured_labels_are_used(book: Trades) -> None:
     """The rows of the 30-day head are those due 30 days ago, after the warm-up; for lateness, those due."""
     card = train(book, as_of_day=AS_OF).card
-    asked = book.take(
-        (book.issue_day <= AS_OF) & (book.issue_day >= book.issue_day.min() + model.WARM_UP_DAYS)
-    )
+    asked = book.take((book.issue_day <= AS_OF) & (book.issue_day >= book.issue_day.min() + model.WARM_UP_DAYS))
     assert card["serious"]["rows"] == (asked.due_day + 30 <= AS_OF).sum()
     assert card["late"]["rows"] == (asked.due_day <= AS_OF).sum()
     overdue = np.where(asked.settled_day <= AS_OF, asked.settled_day, NOT_SETTLED) - asked.due_day > 30
@@ -210,9 +208,7 @@ def test_wild_pointers_and_names_are_refused(trained: Model) -> None:
         Model.from_json(rehashed(trained, serious=body["serious"]))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "null", "{}", '{"body": {}, "version": 1}', '{"body": {"x": NaN}}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"body": {}, "version": 1}', '{"body": {"x": NaN}}'])
 def test_no_model_at_all_is_refused(text: str) -> None:
     """Text that holds no model is refused."""
     with pytest.raises(model.ModelUnreadable):

@@ -100,9 +100,7 @@ def test_down_at_once() -> None:
 @given(st.integers(1, 1_000_000), st.integers(1, 10_000), st.integers(0, 10**15))
 def test_limit_never_costs_more_than_its_budget(pd_ppm: int, lgd_bps: int, budget_minor: int) -> None:
     """Expected loss at the ceiling never exceeds the budget, and one unit more would."""
-    ceiling = limit(pd_ppm=pd_ppm, lgd_bps=lgd_bps, expected_loss_budget_minor=budget_minor).parts[
-        "expected_loss"
-    ]
+    ceiling = limit(pd_ppm=pd_ppm, lgd_bps=lgd_bps, expected_loss_budget_minor=budget_minor).parts["expected_loss"]
     assert ceiling * pd_ppm * lgd_bps <= budget_minor * 10**10 < (ceiling + 1) * pd_ppm * lgd_bps
 
 
@@ -139,13 +137,9 @@ def test_discount_worked_by_hand() -> None:
     st.integers(0, 3_000),
     st.integers(0, 3_000),
 )
-def test_discount_parts_sum_and_never_fall_short(
-    pd: int, lgd: int, days: int, funds: int, margin: int
-) -> None:
+def test_discount_parts_sum_and_never_fall_short(pd: int, lgd: int, days: int, funds: int, margin: int) -> None:
     """The parts sum exactly to the total, which covers the exact cost by less than 2 bps."""
-    found = required_discount_bps(
-        pd, lgd_bps=lgd, tenor_days=days, cost_of_funds_bps=funds, margin_bps=margin
-    )
+    found = required_discount_bps(pd, lgd_bps=lgd, tenor_days=days, cost_of_funds_bps=funds, margin_bps=margin)
     parts = (found.expected_loss_ppm, found.funding_ppm, found.margin_ppm, found.rounding_ppm)
     assert min(parts) >= 0
     assert sum(parts) == found.total_bps * 100
@@ -159,6 +153,4 @@ def test_no_price_at_any_discount() -> None:
         required_discount_bps(1_000_000, lgd_bps=10_000, tenor_days=1, cost_of_funds_bps=0, margin_bps=0)
     for pd_ppm, lgd_bps, tenor_days in ((-1, 0, 0), (1_000_001, 0, 0), (0, 10_001, 0), (0, 0, -1)):
         with pytest.raises(pricing.PriceInputOutOfRange):
-            required_discount_bps(
-                pd_ppm, lgd_bps=lgd_bps, tenor_days=tenor_days, cost_of_funds_bps=0, margin_bps=0
-            )
+            required_discount_bps(pd_ppm, lgd_bps=lgd_bps, tenor_days=tenor_days, cost_of_funds_bps=0, margin_bps=0)

@@ -43,9 +43,7 @@ def test_scikit_learn_checks(estimator: Scorecard, check: Any) -> None:  # noqa:
 def test_contributions_sum_to_the_score(fitted: Scorecard) -> None:
     """Intercept plus contributions is the log-odds, to the last millionth."""
     values, _ = table(seed=4)
-    assert (
-        fitted.contributions(values).sum(axis=1) + fitted.intercept_micro_ == fitted.logit_micro(values)
-    ).all()
+    assert (fitted.contributions(values).sum(axis=1) + fitted.intercept_micro_ == fitted.logit_micro(values)).all()
 
 
 def test_risk_moves_one_way(fitted: Scorecard) -> None:

@@ -34,16 +34,12 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def services(engine: Engine, tmp_path: Path) -> Iterator[Services]:
     """Services that may call back to loopback; both funders exist."""
-    settings = Settings(
-        home=tmp_path, seed=7, virtual_clock=True, callback_networks=(ip_network("127.0.0.0/8"),)
-    )
+    settings = Settings(home=tmp_path, seed=7, virtual_clock=True, callback_networks=(ip_network("127.0.0.0/8"),))
     entropy = seeded_entropy(7)
     database = Database(engine.url.render_as_string(hide_password=False))
     keyring = open_keyring(settings, entropy=entropy)
     with database.transaction() as session:
-        session.add_all(
-            Funder(funder_id=name, name=name, deposit_reference=name, created_at=NOW) for name in FUNDERS
-        )
+        session.add_all(Funder(funder_id=name, name=name, deposit_reference=name, created_at=NOW) for name in FUNDERS)
     yield Services(settings, database, SystemClock(), entropy, keyring)
     database.dispose()
 

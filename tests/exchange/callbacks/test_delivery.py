@@ -48,9 +48,7 @@ def wake(services: Services) -> None:
     change(services, CallbackEndpoint, rests_until=None, leased_until=None)
 
 
-def test_callbacks_arrive_signed_and_in_order(
-    services: Services, receiver: Receiver, say: Say, put: Put
-) -> None:
+def test_callbacks_arrive_signed_and_in_order(services: Services, receiver: Receiver, say: Say, put: Put) -> None:
     """Every event comes once, in order, signed both ways, in one chain, as in the feed."""
     secret = put(receiver.url + "/hooks?bank=1")
     say(count=250)
@@ -117,9 +115,7 @@ def test_a_failure_is_tried_again_and_lets_the_rest_wait(
     assert endpoint(services).failing_since is None
 
 
-def test_one_bad_event_does_not_stop_the_stream(
-    services: Services, receiver: Receiver, say: Say, put: Put
-) -> None:
+def test_one_bad_event_does_not_stop_the_stream(services: Services, receiver: Receiver, say: Say, put: Put) -> None:
     """While an event waits for its next attempt, those after it go out."""
     put(receiver.url)
     say(count=3)
@@ -169,9 +165,7 @@ def test_retry_after(services: Services, receiver: Receiver, say: Say, put: Put)
     assert timedelta(minutes=59) < again - system_now() <= timedelta(hours=1)
 
 
-def test_gone_disables_and_putting_enables(
-    services: Services, receiver: Receiver, say: Say, put: Put
-) -> None:
+def test_gone_disables_and_putting_enables(services: Services, receiver: Receiver, say: Say, put: Put) -> None:
     """410 ends the calls; events are held, and all come when the endpoint is put again."""
     put(receiver.url)
     say(count=2)
@@ -259,9 +253,7 @@ def test_two_workers_keep_one_order(services: Services, receiver: Receiver, say:
         assert [one.sequence for one in receiver.received if one.path == path] == list(range(1, 61))
 
 
-def test_an_outcome_after_the_lease_does_not_judge_the_endpoint(
-    services: Services, say: Say, put: Put
-) -> None:
+def test_an_outcome_after_the_lease_does_not_judge_the_endpoint(services: Services, say: Say, put: Put) -> None:
     """What an old address answered late neither disables the new one nor undoes a delivery."""
     put("http://127.0.0.1:9/old")
     say()

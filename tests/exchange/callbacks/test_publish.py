@@ -80,9 +80,7 @@ def session(services: Services) -> Iterator[Session]:
 def test_an_event_says_what_was_told(session: Session, services: Services) -> None:
     """The envelope holds type, moment, data, place, link and log index; the id is an opaque TypeID."""
     seal(session, 5)
-    actions.tell(
-        session, funder_id="fnd_a", type="asset.late", data={"asset_id": "ast_1"}, pending_id=5, now=NOW
-    )
+    actions.tell(session, funder_id="fnd_a", type="asset.late", data={"asset_id": "ast_1"}, pending_id=5, now=NOW)
     assert publish(session, services) == 1
     event = session.scalars(select(FunderEvent)).one()
     assert event.body == (

@@ -59,9 +59,7 @@ def test_internal_addresses_are_refused(address: str) -> None:
         rules.check_address(address, secure=True, networks=())
 
 
-@pytest.mark.parametrize(
-    "address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:1.1.1.1"]
-)
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:1.1.1.1"])
 def test_public_addresses_need_https(address: str) -> None:
     """The public internet is fine over https, and only so."""
     rules.check_address(address, secure=True, networks=())
@@ -164,9 +162,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     | st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.text('az"\\/\n\x00\x7f\u00e9\u2028\u4e2d\U0001f600', max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("abz_", max_size=3), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abz_", max_size=3), inner, max_size=3),
     max_leaves=8,
 )
 

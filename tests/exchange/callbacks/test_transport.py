@@ -51,9 +51,7 @@ def test_what_resolves_to_us_is_refused(receiver: Receiver, host: str) -> None:
     assert receiver.received == []
 
 
-def test_one_internal_address_among_many_is_refused(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_internal_address_among_many_is_refused(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that resolves to the internet and to us is not called at all."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 443)) for ip in ("1.1.1.1", "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
@@ -63,9 +61,7 @@ def test_one_internal_address_among_many_is_refused(
     assert receiver.received == []
 
 
-def test_a_name_that_moves_is_followed_but_not_home(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_moves_is_followed_but_not_home(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: the kept connection is not used for a name that now points elsewhere."""
     port = int(receiver.url.rpartition(":")[2])
     answers = ["127.0.0.1", "127.0.0.2", "169.254.169.254"]

@@ -29,8 +29,7 @@ WHSEC = rules.secret_text(SECRET)
 WHPK = rules.public_key_text(KEY)
 AT = 1_767_225_600
 BODY = (
-    b'{"data":{"n":1},"log_index":null,"prev":null,"sequence":1,'
-    b'"timestamp":"2026-01-01T00:00:00Z","type":"offer.made"}'
+    b'{"data":{"n":1},"log_index":null,"prev":null,"sequence":1,"timestamp":"2026-01-01T00:00:00Z","type":"offer.made"}'
 )
 PINNED = (
     "v1,1D+tZigcO/x3gWpbAqwOnaRE5PMh/AS6mKuWVU1anj4= "
@@ -62,8 +61,7 @@ def test_published_vector() -> None:
     """The example of the standard's own libraries verifies, and not a second too late."""
     verify(STANDARD_HEADERS, STANDARD_BODY, secret=STANDARD_SECRET, now=1614265330)
     assert (
-        code_of(STANDARD_HEADERS, STANDARD_BODY, now=1614265631, secret=STANDARD_SECRET, public_key=None)
-        == "too_old"
+        code_of(STANDARD_HEADERS, STANDARD_BODY, now=1614265631, secret=STANDARD_SECRET, public_key=None) == "too_old"
     )
 
 
@@ -170,9 +168,7 @@ def chain(length: int) -> list[bytes]:
         prev = hashlib.sha256(bodies[-1]).digest() if bodies else None
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         bodies.append(
-            rules.event_body(
-                "offer.made", data=b"{}", recorded_at=moment, sequence=sequence, prev=prev, log_index=None
-            )
+            rules.event_body("offer.made", data=b"{}", recorded_at=moment, sequence=sequence, prev=prev, log_index=None)
         )
     return bodies
 

@@ -20,9 +20,7 @@ Script = Callable[[str, dict[str, str], bytes], Answer]
 
 
 @contextmanager
-def server(
-    script: Script, *, lifetime: int = 600
-) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
+def server(script: Script, *, lifetime: int = 600) -> Iterator[tuple[str, list[tuple[str, dict[str, str], bytes]]]]:
     """A server that answers by `script` (None: hang up), gives tokens, and notes every request."""
     seen: list[tuple[str, dict[str, str], bytes]] = []
 
@@ -76,9 +74,7 @@ def test_token_and_body() -> None:
         assert door.put("/b", {"x": 1}) == {"ok": 1}
         door.close()
     form = parse_qs(seen[0][2].decode())
-    token = jwt.decode(
-        form["client_assertion"][0], OKPKey.import_key(public_jwk(KEY)), algorithms=["Ed25519"]
-    )
+    token = jwt.decode(form["client_assertion"][0], OKPKey.import_key({**public_jwk(KEY)}), algorithms=["Ed25519"])
     assert (token.claims["iss"], token.claims["sub"], token.claims["aud"]) == ("cli_1", "cli_1", url)
     assert form["client_assertion_type"] == ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
     assert [path for path, _, _ in seen] == ["/oauth/token", "/a", "/b"]
@@ -132,8 +128,6 @@ def test_problems(body: object, code: str) -> None:
 
 def test_keys_follow_the_seed() -> None:
     """A party's key is decided by the seed and its name."""
-    names = [
-        public_jwk(party_key(seed, name=name))["x"] for seed, name in [(1, "a"), (1, "a"), (1, "b"), (2, "a")]
-    ]
+    names = [public_jwk(party_key(seed, name=name))["x"] for seed, name in [(1, "a"), (1, "a"), (1, "b"), (2, "a")]]
     assert names[0] == names[1]
     assert len(set(names)) == 3

@@ -60,9 +60,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 
 def test_fixed_budget(tmp_path: Path) -> None:
     """A mandate may bring its own amount and currency, and its rates by grade."""
-    path = changed(
-        tmp_path, "budget_percent = 70", 'budget_minor = 900\ncurrency = "EUR"\ngrade_spreads_bps = [1, 2]'
-    )
+    path = changed(tmp_path, "budget_percent = 70", 'budget_minor = 900\ncurrency = "EUR"\ngrade_spreads_bps = [1, 2]')
     (body,) = mandate_bodies(load_funders(path)[0].mandate[0], file_sizes={})
     assert (body["currency"], body["budget_minor"], body["grade_spreads_bps"]) == ("EUR", 900, [1, 2])
 

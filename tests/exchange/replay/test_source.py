@@ -64,9 +64,7 @@ CANONICAL_ROW = ReplayRow(
 )
 
 
-def read(
-    tmp_path: Path, text: str | bytes, *, name: str = "book.csv", mapping: FileMapping = MAPPING
-) -> list[Any]:
+def read(tmp_path: Path, text: str | bytes, *, name: str = "book.csv", mapping: FileMapping = MAPPING) -> list[Any]:
     """Write a file and read it."""
     path = tmp_path / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)

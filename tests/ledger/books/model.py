@@ -42,17 +42,13 @@ class Model:
         self.requests: dict[str, Request] = {}
         self.ends: dict[str, End] = {}
 
-    def post(
-        self, transfers: Sequence[books.Transfer], kind: str = "transfer", ends: Sequence[End] = ()
-    ) -> Answer:
+    def post(self, transfers: Sequence[books.Transfer], kind: str = "transfer", ends: Sequence[End] = ()) -> Answer:
         """Post a batch, all or none."""
         batch: dict[str, books.Transfer] = {}
         for transfer in transfers:
             if batch.setdefault(transfer.key, transfer) != transfer:
                 return Answer("key_reused")
-        refusal = (
-            self.key_refusal(batch, kind) or self.end_refusal(batch, ends) or self.shortfall(batch, kind)
-        )
+        refusal = self.key_refusal(batch, kind) or self.end_refusal(batch, ends) or self.shortfall(batch, kind)
         if refusal is not None:
             return Answer(refusal)
         fresh = {key for key in batch if key not in self.requests}

@@ -73,7 +73,5 @@ def test_a_batch_short_of_funds_is_as_if_never_posted(
     transfers = transfers_of(moves)
     together = lines_after(connection, [transfers])
     singly = lines_after(connection, [[transfer] for transfer in transfers])
-    refused = {transfer.key for transfer in transfers} - {
-        line[0] for lines in singly.values() for line in lines
-    }
+    refused = {transfer.key for transfer in transfers} - {line[0] for lines in singly.values() for line in lines}
     assert together == ({account: [] for account in singly} if refused else singly)

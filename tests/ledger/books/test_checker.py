@@ -47,9 +47,7 @@ CASES = {
     "UPDATE books_transfers SET refusal = '{}' WHERE key = 'paid'": {("legs", "transfer paid")},
     "UPDATE books_transfers SET refusal = NULL WHERE key = 'refused'": {("legs", "transfer refused")},
     "UPDATE books_entries t SET xid = xid + 1 FROM $of_a 2": {("leg", "account a CNY/2 version 2")},
-    "UPDATE books_entries t SET effective_date = '2020-01-01' FROM $of_a 2": {
-        ("leg", "account a CNY/2 version 2")
-    },
+    "UPDATE books_entries t SET effective_date = '2020-01-01' FROM $of_a 2": {("leg", "account a CNY/2 version 2")},
     """
         UPDATE books_transfers SET effective_date = '2020-01-01' WHERE key = 'paid';
         UPDATE books_entries SET effective_date = '2020-01-01' WHERE transfer_id = ($id 'paid')
@@ -68,9 +66,7 @@ CASES = {
         ("overdraft", "account bank CNY/2 version 1"),
         ("balance_row", "account bank CNY/2"),
     },
-    "UPDATE books_balances SET balance_minor = 1000 WHERE account_id = ($b)": {
-        ("balance_row", "account b CNY/2")
-    },
+    "UPDATE books_balances SET balance_minor = 1000 WHERE account_id = ($b)": {("balance_row", "account b CNY/2")},
     "DELETE FROM books_balances WHERE account_id = ($b)": {("balance_row", "account b CNY/2")},
     "DELETE FROM books_accounts WHERE path = 'b' AND commodity = 'CNY/2'": {
         ("unbalanced", "transfer paid in CNY/2"),

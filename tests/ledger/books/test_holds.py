@@ -108,9 +108,7 @@ def test_a_second_end_is_refused_by_the_table_too(opened: Connection) -> None:
     """Whoever writes the row, a hold has one resolution."""
     hold(opened, "h", 70)
     resolve(opened, VOID)
-    again = (
-        "INSERT INTO books_resolutions (hold_id, transfer_id, outcome) SELECT hold_id, transfer_id, outcome"
-    )
+    again = "INSERT INTO books_resolutions (hold_id, transfer_id, outcome) SELECT hold_id, transfer_id, outcome"
     with pytest.raises(IntegrityError, match="pk_books_resolutions"):
         opened.exec_driver_sql(f"{again} FROM books_resolutions")
 

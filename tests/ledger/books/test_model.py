@@ -49,6 +49,7 @@ class Machine(RuleBasedStateMachine):
         books.open_accounts(connection, accounts=ACCOUNTS)
         opening = [move("open", "bank", "a", 60), move("issue", "issue", "b", 60, ASSET)]
         assert self.answer(lambda: post(connection, *opening)) == self.model.post(opening)
+        self.hold_all([books.HoldRequest(f"h{n}", "a", "reserved", CNY, 5, TODAY) for n in range(3)])
 
     def answer(self, call: Callable[[], list[books.Posted]]) -> Answer:
         """Turn what a call returns or raises into an answer."""
@@ -78,19 +79,20 @@ class Machine(RuleBasedStateMachine):
     @rule(batch=st.lists(HOLDS, min_size=1, max_size=3))
     def hold_batch(self, batch: list[books.HoldRequest]) -> None:
         """Hold one amount or several."""
+        self.hold_all(batch)
+
+    def hold_all(self, batch: list[books.HoldRequest]) -> None:
+        """Hold in both."""
         batch = [request._replace(key=self.key(request.key)) for request in batch]
         answer = self.answer(lambda: books.hold(self.connection, requests=batch, now=NOW))
-        held = [
-            move(h.key, h.source_path, "reserved", h.amount_minor, h.commodity)._replace(memo="")
-            for h in batch
-        ]
+        held = [move(h.key, h.source_path, "reserved", h.amount_minor, h.commodity)._replace(memo="") for h in batch]
         assert answer == self.model.post(held, "hold")
 
     @rule(data=st.data())
     def resolve_batch(self, data: st.DataObject) -> None:
-        """End one or two holds, some that ended before and some that never were."""
+        """End one hold or several, some that ended before and some that never were."""
         known = [key for key in self.model.requests if self.model.held(key)]
-        keys = data.draw(st.lists(st.sampled_from([*known, "open"]), min_size=1, max_size=2, unique=True))
+        keys = data.draw(st.lists(st.sampled_from([*known, "open"]), min_size=1, max_size=3, unique=True))
         batch = [self.resolution(data, key) for key in keys]
         answer = self.answer(
             lambda: books.resolve_holds(self.connection, resolutions=batch, effective_date=TODAY, now=NOW)
@@ -117,9 +119,7 @@ class Machine(RuleBasedStateMachine):
             back = tuple(leg._replace(amount_minor=-leg.amount_minor) for leg in hold.legs) if hold else ()
             void = books.Transfer(f"{end.hold_key}/void", TODAY, f"void of {end.hold_key}", back)
             posted.append(end.transfer or void)
-        ends = [
-            End(end.hold_key, end.outcome, transfer.key) for end, transfer in zip(batch, posted, strict=True)
-        ]
+        ends = [End(end.hold_key, end.outcome, transfer.key) for end, transfer in zip(batch, posted, strict=True)]
         return self.model.post(posted, "transfer", ends)
 
     @invariant()

@@ -202,9 +202,7 @@ def test_time_never_runs_backwards_in_an_account(opened: Connection) -> None:
 def test_the_fingerprint_is_pinned(opened: Connection) -> None:
     """The bytes behind a fingerprint never change: keys posted years ago must still be recognised."""
     post(opened, move("vector", "a", "b", 7))
-    stored = opened.exec_driver_sql(
-        "SELECT fingerprint FROM books_transfers WHERE key = 'vector'"
-    ).scalar_one()
+    stored = opened.exec_driver_sql("SELECT fingerprint FROM books_transfers WHERE key = 'vector'").scalar_one()
     request = b"transfer\nvector\n2026-03-02\na\tCNY/2\t-7\nb\tCNY/2\t7\na to b"
     assert stored == hashlib.sha256(request).digest()
 

@@ -40,9 +40,7 @@ MOVES = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
-def test_as_of_agrees_with_a_sum_over_entries(
-    opened: Connection, moves: list[tuple[int, bool, int, int]]
-) -> None:
+def test_as_of_agrees_with_a_sum_over_entries(opened: Connection, moves: list[tuple[int, bool, int, int]]) -> None:
     """At every recorded moment and effective day, alone and together, also when entries are backdated."""
     with opened.begin_nested() as savepoint:
         for number, (amount, into, days, hours) in enumerate(moves):
@@ -87,9 +85,7 @@ def test_a_statement_is_read_in_pages(opened: Connection) -> None:
     assert [entry.balance_after_minor for entry in whole][-1] == 145
     assert whole[1].key == "t1"
     assert whole[1].memo == "bank to a"
-    pages = [
-        books.statement(opened, path="a", commodity=CNY, after_version=after, limit=4) for after in (0, 4, 8)
-    ]
+    pages = [books.statement(opened, path="a", commodity=CNY, after_version=after, limit=4) for after in (0, 4, 8)]
     assert [entry for page in pages for entry in page] == whole
     assert books.statement(opened, path="a", commodity=CNY, after_version=10) == []
 

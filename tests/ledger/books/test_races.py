@@ -3,6 +3,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 import pytest
@@ -116,19 +118,27 @@ def test_a_storm_in_opposite_orders(opened_engine: Engine) -> None:
     """Four clients with many-legged batches over the same accounts, each in its own order: no deadlock."""
     paths = [f"p{number}" for number in range(12)]
     with opened_engine.begin() as connection:
-        books.open_accounts(
-            connection, accounts=[books.Account(path, CNY, may_overdraw=True) for path in paths]
-        )
+        books.open_accounts(connection, accounts=[books.Account(path, CNY, may_overdraw=True) for path in paths])
 
-    def wide(key: str, rng: random.Random) -> books.Transfer:
-        order = rng.sample(paths, 8)
-        legs = [leg for pair in zip(order[::2], order[1::2], strict=True) for leg in move("", *pair, 5).legs]
-        return books.Transfer(key, TODAY, "", tuple(legs))
+    def storm(client: int) -> Job[list[books.Posted]]:
+        """Five transfers of eight legs each, in an order of the client's own."""
+        rng = random.Random(client)
+        transfers = []
+        for number in range(5):
+            order = rng.sample(paths, 8)
+            legs = [move("", *pair, 5).legs for pair in zip(order[::2], order[1::2], strict=True)]
+            transfers.append(books.Transfer(f"{client}-{number}", TODAY, "", tuple(chain(*legs))))
+        return lambda connection: post(connection, *transfers)
 
     for number in range(40):
-        jobs = [lambda c, n=n: post(c, *[wide(f"{n}-{i}", random.Random(n)) for i in range(5)]) for n in range(4 * number, 4 * number + 4)]
-        assert all(isinstance(outcome, list) for outcome in race(opened_engine, jobs))
+        outcomes = race(opened_engine, [storm(4 * number + client) for client in range(4)])
+        assert all(isinstance(outcome, list) for outcome in outcomes)
     assert_clean(opened_engine)
+
+
+def resolve_one(resolution: books.Resolution, connection: Connection) -> list[books.Posted]:
+    """End one hold."""
+    return resolve(connection, resolution)
 
 
 def test_capture_against_void(opened_engine: Engine) -> None:
@@ -141,7 +151,7 @@ def test_capture_against_void(opened_engine: Engine) -> None:
             books.Resolution(key, "voided"),
             books.Resolution(key, "captured", move(f"c{number}", "reserved", "b", 5)),
         ]
-        outcomes = race(opened_engine, [lambda c, end=end: resolve(c, end) for end in ends * 2])
+        outcomes = race(opened_engine, [partial(resolve_one, end) for end in ends * 2])
         assert sum(isinstance(outcome, books.HoldResolved) for outcome in outcomes) == 2
     with opened_engine.connect() as connection:
         assert rows(connection, "books_resolutions") == 10
@@ -152,9 +162,11 @@ def test_capture_against_void(opened_engine: Engine) -> None:
 def test_opening_in_opposite_orders(engine: Engine) -> None:
     """Accounts opened by two at once, in opposite orders, are opened once."""
     accounts = [books.Account(f"p{number}", CNY) for number in range(200)]
-    jobs = [
-        lambda c, order=order: books.open_accounts(c, accounts=order) for order in (accounts, accounts[::-1])
-    ]
+
+    def opening(order: list[books.Account]) -> Job[None]:
+        return lambda connection: books.open_accounts(connection, accounts=order)
+
+    jobs = [opening(accounts), opening(accounts[::-1])]
     assert race(engine, jobs) == [None, None]
     with engine.connect() as connection:
         assert rows(connection, "books_accounts") == rows(connection, "books_balances") == 200

@@ -29,8 +29,9 @@ HEADER = """
     VALUES ('forged', '', '2026-01-01', '2026-01-01', '') RETURNING transfer_id
 """
 LEG = """
-    INSERT INTO books_entries (account_id, version, transfer_id, amount_minor, balance_after_minor, recorded_at,
-                               effective_date, leg)
+    INSERT INTO books_entries
+        (account_id, version, transfer_id, amount_minor, balance_after_minor, recorded_at, effective_date,
+         leg)
     SELECT account_id, 99, %s, amount, 0, '2026-01-01', '2026-01-01', 90 + n
     FROM books_accounts a JOIN (VALUES ('a', 1, 1), ('b', -1, 2)) AS l (path, amount, n) USING (path)
     WHERE commodity = 'CNY/2' AND path = ANY (%s::text[])

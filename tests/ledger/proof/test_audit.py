@@ -243,9 +243,7 @@ def test_a_fork_signed_with_the_right_key_is_named(filled: Connection, note_sign
 def test_a_log_signed_by_no_known_key(filled: Connection) -> None:
     """Without the right key every checkpoint is unsigned; with past and present keys all are signed."""
     other = NoteSigner("log.example/ar", Ed25519PrivateKey.from_private_bytes(bytes(32)))
-    assert found(filled, other) == [
-        ("checkpoint_unsigned", f"log_checkpoint {size}") for size in (100, 600, 850)
-    ]
+    assert found(filled, other) == [("checkpoint_unsigned", f"log_checkpoint {size}") for size in (100, 600, 850)]
     assert check_log(filled, keys=[]) != []
 
 

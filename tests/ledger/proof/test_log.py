@@ -264,9 +264,7 @@ def test_two_writers_wait_for_each_other(engine: Engine, note_signer: NoteSigner
         ranges = sorted(pool.map(write, range(12)), key=lambda given: given.start)
     assert [index for given in ranges for index in given] == list(range(600))
     with engine.connect() as connection:
-        held = decode_bundle(log.entries(connection, index=0)) + decode_bundle(
-            log.entries(connection, index=1)
-        )
+        held = decode_bundle(log.entries(connection, index=0)) + decode_bundle(log.entries(connection, index=1))
         held += decode_bundle(log.entries(connection, index=2, width=88))
         assert log.root_at(connection, size=600) == merkle.root([leaf_hash(entry) for entry in held])
 

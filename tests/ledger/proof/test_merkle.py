@@ -98,9 +98,7 @@ def test_reference_roots(vectors: Callable[[str], Any]) -> None:
 @given(st.integers(0, MOST))
 def test_root_is_the_recursive_definition(size: int) -> None:
     """The root, taken level by level or from complete subtrees, is the RFC's."""
-    nodes = [
-        root(LEAVES[index << level : (index + 1) << level]) for level, index in complete_subtrees(0, size)
-    ]
+    nodes = [root(LEAVES[index << level : (index + 1) << level]) for level, index in complete_subtrees(0, size)]
     assert root(LEAVES[:size]) == tree_hash(LEAVES[:size]) == fold(nodes)
 
 
@@ -119,9 +117,7 @@ def test_consistency_is_the_recursive_definition_and_verifies(new: int, data: st
     old = data.draw(st.integers(1, new))
     proof = roots(consistency_ranges(old, new=new))
     assert proof == subproof(old, LEAVES[:new], whole=True)
-    verify_consistency(
-        old=old, new=new, proof=proof, old_root=root(LEAVES[:old]), new_root=root(LEAVES[:new])
-    )
+    verify_consistency(old=old, new=new, proof=proof, old_root=root(LEAVES[:old]), new_root=root(LEAVES[:new]))
 
 
 @given(sizes, st.data())
@@ -129,10 +125,7 @@ def test_every_range_is_the_fold_of_its_subtrees(size: int, data: st.DataObject)
     """What the log reads from its tiles is what the definition says."""
     index = data.draw(st.integers(0, size - 1))
     for begin, end in inclusion_ranges(index, size=size) + consistency_ranges(index, new=size):
-        nodes = [
-            root(LEAVES[place << level : (place + 1) << level])
-            for level, place in complete_subtrees(begin, end)
-        ]
+        nodes = [root(LEAVES[place << level : (place + 1) << level]) for level, place in complete_subtrees(begin, end)]
         assert fold(nodes) == tree_hash(LEAVES[begin:end])
 
 
@@ -144,9 +137,7 @@ def test_an_altered_inclusion_proof_is_found(size: int, data: st.DataObject) -> 
     root_hash = root(LEAVES[:size])
     other = data.draw(st.integers(0, size - 1).filter(lambda place: place != index))
     with pytest.raises(InclusionNotProven):
-        verify_inclusion(
-            LEAVES[index], index=index, size=size, proof=altered(proof, data), root_hash=root_hash
-        )
+        verify_inclusion(LEAVES[index], index=index, size=size, proof=altered(proof, data), root_hash=root_hash)
     with pytest.raises(InclusionNotProven):
         verify_inclusion(LEAVES[other], index=index, size=size, proof=proof, root_hash=root_hash)
     with pytest.raises(InclusionNotProven):

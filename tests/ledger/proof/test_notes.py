@@ -260,9 +260,7 @@ def test_a_checkpoint_may_have_extension_lines(note_signer: NoteSigner, log: Ver
     assert open_checkpoint(note, log=log) == TreeHead(log.name, 0, bytes(32))
 
 
-@given(
-    st.binary(max_size=300), st.integers(0, 2**62), st.lists(st.binary(min_size=32, max_size=32), max_size=63)
-)
+@given(st.binary(max_size=300), st.integers(0, 2**62), st.lists(st.binary(min_size=32, max_size=32), max_size=63))
 def test_proof_files_survive(vector: dict[str, Any], extra: bytes, index: int, hashes: list[bytes]) -> None:
     """A proof file gives its content back."""
     proof = replace(parse_proof(vector["proof"]), extra=extra, index=index, hashes=tuple(hashes))

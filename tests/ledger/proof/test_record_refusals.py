@@ -103,14 +103,10 @@ def test_any_byte_of_a_disclosure_flipped_is_found(
     place = data.draw(st.integers(0, len(disclosure) - 1))
     character = data.draw(st.characters(max_codepoint=0x7F).filter(lambda it: it != disclosure[place]))
     with pytest.raises((MalformedDisclosure, ForeignDisclosure)):
-        open_record(
-            sealed.jws, keys=keys, disclosures=[disclosure[:place] + character + disclosure[place + 1 :]]
-        )
+        open_record(sealed.jws, keys=keys, disclosures=[disclosure[:place] + character + disclosure[place + 1 :]])
 
 
-@pytest.mark.parametrize(
-    "jws", ["", ".", "..", "a", "a.b", "e30.e30.e30.e30", "{}.{}.", "\ud800.e30.e30", "é.é.é"]
-)
+@pytest.mark.parametrize("jws", ["", ".", "..", "a", "a.b", "e30.e30.e30.e30", "{}.{}.", "\ud800.e30.e30", "é.é.é"])
 def test_what_is_no_compact_jws_is_refused(keys: Mapping[str, Any], jws: str) -> None:
     """Three parts of base64url, or nothing."""
     with pytest.raises(MalformedRecord):
@@ -140,9 +136,7 @@ def test_a_signature_of_another_key_is_refused(make_record: Make, signer: FileSi
 
 
 @pytest.mark.parametrize("length", [0, 63, 65])
-def test_a_signature_of_another_length_is_refused(
-    make_record: Make, keys: Mapping[str, Any], length: int
-) -> None:
+def test_a_signature_of_another_length_is_refused(make_record: Make, keys: Mapping[str, Any], length: int) -> None:
     """An Ed25519 signature has 64 bytes."""
     signing_input = make_record().jws.rpartition(".")[0]
     with pytest.raises(BadSignature):
@@ -171,9 +165,7 @@ def test_other_header_members_are_refused(
         open_record(signed(compact(header | {member: signer.public_jwk}), compact(BODY)), keys=keys)
 
 
-@pytest.mark.parametrize(
-    "change", [{"kid": 1}, {"kid": None}, {"typ": 1}, {"typ": "JWT"}, {"typ": "asset.confirmed"}]
-)
+@pytest.mark.parametrize("change", [{"kid": 1}, {"kid": None}, {"typ": 1}, {"typ": "JWT"}, {"typ": "asset.confirmed"}])
 def test_a_header_out_of_form_is_refused(
     header: dict[str, Any], keys: Mapping[str, Any], change: dict[str, Any]
 ) -> None:
@@ -182,9 +174,7 @@ def test_a_header_out_of_form_is_refused(
         open_record(signed(compact(header | change), compact(BODY)), keys=keys)
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"[]", b"null", b'"x"', b"{}", b'{"alg":"none","alg":"EdDSA"}', b"\xff"]
-)
+@pytest.mark.parametrize("raw", [b"", b"[]", b"null", b'"x"', b"{}", b'{"alg":"none","alg":"EdDSA"}', b"\xff"])
 def test_a_header_that_is_no_canonical_object_is_refused(keys: Mapping[str, Any], raw: bytes) -> None:
     """Duplicate members and other values are refused before any key is looked up."""
     with pytest.raises(MalformedRecord):
@@ -203,9 +193,7 @@ def test_a_header_that_is_no_canonical_object_is_refused(keys: Mapping[str, Any]
         b'{"a":9007199254740993}',
     ],
 )
-def test_a_payload_not_canonical_is_refused(
-    header: dict[str, Any], keys: Mapping[str, Any], payload: bytes
-) -> None:
+def test_a_payload_not_canonical_is_refused(header: dict[str, Any], keys: Mapping[str, Any], payload: bytes) -> None:
     """A good signature over bytes that can be read two ways is not enough."""
     with pytest.raises(PayloadNotCanonical):
         open_record(signed(compact(header), payload), keys=keys)
@@ -224,9 +212,7 @@ def test_a_payload_not_canonical_is_refused(
     ],
     ids=repr,
 )
-def test_a_payload_out_of_form_is_refused(
-    header: dict[str, Any], keys: Mapping[str, Any], payload: object
-) -> None:
+def test_a_payload_out_of_form_is_refused(header: dict[str, Any], keys: Mapping[str, Any], payload: object) -> None:
     """No object, another type than the header's, no place, other digests: refused."""
     with pytest.raises(MalformedRecord):
         open_record(signed(compact(header), compact(payload)), keys=keys)
@@ -290,9 +276,7 @@ def test_a_disclosure_out_of_form_is_refused(
 
 
 @pytest.mark.parametrize("text", ["", "!", "e30=", "é"])
-def test_a_disclosure_that_is_no_base64_is_refused(
-    make_record: Make, keys: Mapping[str, Any], text: str
-) -> None:
+def test_a_disclosure_that_is_no_base64_is_refused(make_record: Make, keys: Mapping[str, Any], text: str) -> None:
     """Base64url in its one spelling, here too."""
     with pytest.raises(MalformedDisclosure):
         open_record(make_record().jws, keys=keys, disclosures=[text])

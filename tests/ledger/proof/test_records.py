@@ -89,9 +89,7 @@ def test_a_record_opens_to_what_was_sealed(
         if disclosure in shown
     }
     assert sealed.digest == hashlib.sha256(sealed.jws.encode()).digest()
-    assert not any(
-        name in base64.urlsafe_b64decode(sealed.jws.split(".")[1] + "==").decode() for name in hidden
-    )
+    assert not any(name in base64.urlsafe_b64decode(sealed.jws.split(".")[1] + "==").decode() for name in hidden)
 
 
 def test_one_value_in_two_records_has_two_digests(signer: FileSigner) -> None:
@@ -102,9 +100,7 @@ def test_one_value_in_two_records_has_two_digests(signer: FileSigner) -> None:
     assert first.jws != second.jws
 
 
-@pytest.mark.filterwarnings(
-    "ignore:EdDSA is deprecated"
-)  # RFC 9864 renamed it; banks still ask for the old name
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # RFC 9864 renamed it; banks still ask for the old name
 def test_another_library_verifies_the_record(make_record: Make, signer: FileSigner) -> None:
     """An off-the-shelf JOSE library accepts the record and finds the disclosures' digests in it."""
     sealed = make_record(disclosable={"debtor": "株式会社"})
@@ -122,9 +118,7 @@ def test_another_library_verifies_the_record(make_record: Make, signer: FileSign
 def test_openssl_verifies_the_record(make_record: Make, signer: FileSigner, tmp_path: Path) -> None:
     """`openssl` with the public key in PEM accepts the bytes before the last dot, and no other."""
     signing_input, _, signature = make_record().jws.rpartition(".")
-    (tmp_path / "key.pem").write_bytes(
-        signer.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    (tmp_path / "key.pem").write_bytes(signer.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     (tmp_path / "signature").write_bytes(base64.urlsafe_b64decode(signature + "=="))
     command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin"]
     command += ["-in", "message", "-sigfile", "signature"]
@@ -267,9 +261,7 @@ def test_a_leaf_out_of_form_is_not_made(change: dict[str, Any]) -> None:
 )
 def test_a_leaf_out_of_form_is_not_read(change: dict[str, object]) -> None:
     """Another version, other members, other types: refused."""
-    entry = json.loads(
-        leaf("ast_1", kind="a", sequence=1, prev=None, digest=bytes(32), kid="k", recorded_at=NOW)
-    )
+    entry = json.loads(leaf("ast_1", kind="a", sequence=1, prev=None, digest=bytes(32), kid="k", recorded_at=NOW))
     assert parse_leaf(canonical_bytes(entry)).sequence == 1
     with pytest.raises(MalformedLeaf):
         parse_leaf(canonical_bytes(entry | change))

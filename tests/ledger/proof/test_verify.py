@@ -183,9 +183,7 @@ def test_a_chain_verifies(chain: list[SealedRecord], trusted: dict[str, Any]) ->
 
 
 @given(order=st.lists(st.integers(0, 3), min_size=1, max_size=5))
-def test_only_the_chain_in_order_verifies(
-    chain: list[SealedRecord], trusted: dict[str, Any], order: list[int]
-) -> None:
+def test_only_the_chain_in_order_verifies(chain: list[SealedRecord], trusted: dict[str, Any], order: list[int]) -> None:
     """Records missing, doubled or out of order are found."""
     picked = [chain[place].jws for place in order]
     if order == list(range(len(order))):
