@@ -61,7 +61,7 @@ def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> Read[Item]:
         fault = Fault("bad_length", "/items", f"between 1 and {MAX_ITEMS} items", len(items))
         raise InvalidRequest(f"Send between 1 and {MAX_ITEMS} items.", faults=(fault,))
     decoder = _decoder(kind)
-    read = Read[Item]([], {})
+    read: Read[Item] = Read([], {})
     for index, item in enumerate(items):
         found = _read_item(item, index, decoder, schema)
         if isinstance(found, list):

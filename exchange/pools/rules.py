@@ -17,8 +17,8 @@ class Terms(Struct, frozen=True, forbid_unknown_fields=True):
     """A mandate's terms. Amounts in minor units of `currency`, rates in basis points a year (ACT/360).
 
     `grade_spreads_bps[i]` is added to `base_rate_bps` for grade i; the last one serves every worse grade. Caps and
-    budget count the price of what is offered to, committed by and held under the mandate. `advance_bps` of the face, less
-    the discount, is paid at purchase; the rest is the seller's holdback.
+    budget count the price of what is offered to, committed by and held under the mandate. `advance_bps` of the face,
+    less the discount, is paid at purchase; the rest is the seller's holdback.
     """
 
     currency: str

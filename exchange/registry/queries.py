@@ -31,4 +31,4 @@ def unsealed(session: Session) -> int:
 def log_indexes(session: Session, *, pending_ids: list[int]) -> dict[int, int]:
     """The log index of each pending fact that is sealed by now."""
     query = select(AssetEvent.pending_id, AssetEvent.log_index).where(AssetEvent.pending_id.in_(pending_ids))
-    return dict(session.execute(query))
+    return dict(session.execute(query).all())

@@ -81,4 +81,4 @@ def _holders(session: Session, asset_ids: Sequence[str]) -> dict[str, str]:
         SELECT claim.asset_id, pool.funder_id FROM claim JOIN pool ON pool.pool_id = claim.pool_id
         WHERE claim.asset_id = ANY(:ids) AND claim.state = 'assigned'
     """)
-    return dict(session.execute(query, {"ids": list(asset_ids)}))
+    return dict(session.execute(query, {"ids": list(asset_ids)}).all())

@@ -123,7 +123,7 @@ def _refused(index: int, item: ReceiptItem, known: set[str], today: date) -> Ref
 def _depositors(session: Session, references: Sequence[str]) -> dict[str, str]:
     query = text("SELECT deposit_reference, funder_id FROM funder WHERE deposit_reference = ANY(:references)")
     rows = session.execute(query, {"references": list(references)})
-    return dict(rows)
+    return dict(rows.all())
 
 
 def _after(position: Position, shares: Shares) -> Position:
