@@ -6,6 +6,8 @@ from typing import Any
 from flask import Flask, Response
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from exchange import http
@@ -84,6 +86,8 @@ def _wired() -> tuple[Flask, dict[str, Any]]:
     for stage in PUBLIC:
         app.register_blueprint(stage.public)
     app.register_error_handler(Refusal, http.problem_response)
+    app.register_error_handler(OperationalError, http.unavailable_response)
+    app.register_error_handler(PoolTimeout, http.unavailable_response)
     _close_schemas(api)
     document = _ordered(api)
     _serve_contract(app, document)

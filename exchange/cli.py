@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from exchange import app, settings, worker
+from exchange import app, logs, settings, worker
 from exchange.auth import Role
 from exchange.errors import Refusal
 from exchange.migrations import upgrade
@@ -18,8 +18,8 @@ from exchange.replay import demo as demonstration
 from exchange.replay.command import Replay, replay_file
 from exchange.replay.driver import NeverQuiet
 from exchange.replay.funders import DEFAULT_FILE
+from exchange.replay.page import page
 from exchange.replay.progress import Progress
-from exchange.replay.summary import page
 from exchange.replay.supervisor import ChildDied
 from exchange.services import Services, open_services
 from exchange.settings import SettingsError
@@ -59,6 +59,7 @@ def migrate() -> None:
 @group.command("worker")
 def run_worker() -> None:
     """Do the work: schedules, jobs, sealing, callbacks. Any number of workers may run."""
+    logs.configure()
     worker.run(_services())
 
 

@@ -28,6 +28,7 @@ class Refusal(Exception):
     """Base of every refusal. A subclass stands beside the rule that raises it and has a stable `code`.
 
     `definitive` refusals are outcomes: repeating the request with its idempotency key gives the same answer.
+    Others judged nothing and leave the key free: repair the request, or wait, and use it again.
     """
 
     code: ClassVar[str] = "refused"
@@ -69,6 +70,7 @@ class InvalidRequest(Refusal):
     code = "invalid_request"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "The request does not fit the contract"
+    definitive = False
 
 
 class MalformedBody(Refusal):
@@ -77,6 +79,7 @@ class MalformedBody(Refusal):
     code = "malformed_body"
     status = HTTPStatus.BAD_REQUEST
     title = "The body is not well-formed JSON"
+    definitive = False
 
 
 class UnsupportedMediaType(Refusal):
@@ -85,6 +88,7 @@ class UnsupportedMediaType(Refusal):
     code = "unsupported_media_type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     title = "The content type is not one this operation reads"
+    definitive = False
 
 
 class NotFound(Refusal):
@@ -123,7 +127,9 @@ class Unavailable(Refusal):
 
 
 def shown(value: Any) -> Any:  # noqa: ANN401 - any JSON value a caller may have sent
-    """A value short enough to be shown back to the caller who sent it."""
+    """A value short enough to be shown back to the caller who sent it; of an array or object only that it is one."""
+    if isinstance(value, list | dict):
+        return "[...]" if isinstance(value, list) else "{...}"
     if value is None or isinstance(value, bool | int):
         return value if not isinstance(value, int) or abs(value) < 2**53 else str(value)[:64]
     return str(value)[:64]

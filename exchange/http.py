@@ -13,16 +13,17 @@ from typing import Any, cast
 
 import marshmallow as ma
 import msgspec
+import structlog
 from flask import Response, current_app, request
 from flask_smorest import Blueprint
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from exchange import auth, idempotency
 from exchange.clock import system_now
 from exchange.db import RETRIES, is_retryable
-from exchange.errors import Fault, Forbidden, MalformedBody, Refusal, Unavailable, UnsupportedMediaType
+from exchange.errors import Fault, Forbidden, MalformedBody, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
 from exchange.schemas import load
 from exchange.services import Services
@@ -32,6 +33,8 @@ PROBLEM = "application/problem+json"
 EXTENSION = "exchange"
 
 View = Callable[..., Any]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +157,30 @@ def http_problem_response(error: HTTPException) -> Response:
     return response
 
 
+def unavailable_response(error: SQLAlchemyError) -> Response:
+    """The database is out of reach, or all connections are in use: whether the request was done is not known."""
+    log.error("database unavailable", error=type(error).__name__)
+    return problem_response(Unavailable("The database did not answer.", headers={"Retry-After": "2"}))
+
+
 def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
     """Authenticate, read, and act in one transaction; again as a whole when PostgreSQL asks for that."""
     caller = caller_of_request()
     if caller.role not in operation.roles:
         allowed = ", ".join(sorted(operation.roles))
         raise Forbidden(f"This operation is for the role {allowed}; your client has the role {caller.role}.")
+    if any("\0" in part for part in path.values()):
+        raise NotFound("There is no such thing.")
+    key = idempotency.read_key(request.headers.get("Idempotency-Key")) if operation.idempotent else ""
     raw, body = _read_body(operation)
     query = load(operation.query, request.args.to_dict()) if operation.query else None
-    act = partial(_act, operation, view, path, caller=caller, raw=raw, body=body, query=query)
+    act = partial(_act, operation, view, path, caller=caller, key=key, raw=raw, body=body, query=query)
     for _ in range(RETRIES):
         try:
             return act()
         except OperationalError as error:
             if not is_retryable(error):
-                raise Unavailable("The database did not answer.", headers={"Retry-After": "2"}) from error
+                raise
     raise Unavailable("Too much happened at once on the same things.", headers={"Retry-After": "1"})
 
 
@@ -178,30 +190,42 @@ def _act(
     path: dict[str, str],
     *,
     caller: auth.Caller,
+    key: str,
     raw: bytes,
     body: Any,  # noqa: ANN401 - what its schema gave
     query: Any,  # noqa: ANN401 - what its schema gave
 ) -> Response:
     at_hand = services()
-    key = idempotency.read_key(request.headers.get("Idempotency-Key")) if operation.idempotent else ""
+
+    def answer() -> Response:
+        result = view(Call(at_hand, session, now, caller, body, query, raw), **path)
+        return result if isinstance(result, Response) else json_response(result, status=operation.status)
+
+    with at_hand.database.transaction() as session:
+        now = at_hand.clock.now(session)
+        return _once(session, answer, caller=caller, key=key, raw=raw, now=now) if operation.idempotent else answer()
+
+
+def _once(
+    session: Session, answer: Callable[[], Response], *, caller: auth.Caller, key: str, raw: bytes, now: datetime
+) -> Response:
+    """The answer kept under the caller's key, or this first one, kept from now on.
+
+    What a definitive refusal did is undone, but its answer is kept in the same transaction: the key is held until then.
+    """
     mark = idempotency.fingerprint(request.method, request.path, raw)
-    keep = partial(idempotency.keep, client_id=caller.client_id, key=key, fingerprint=mark)
+    kept = idempotency.find(session, client_id=caller.client_id, key=key, fingerprint=mark)
+    if kept is not None:
+        return _replayed(kept)
     try:
-        with at_hand.database.transaction() as session:
-            now = at_hand.clock.now(session)
-            if operation.idempotent:
-                kept = idempotency.find(session, client_id=caller.client_id, key=key, fingerprint=mark)
-                if kept is not None:
-                    return _replayed(kept)
-            result = view(Call(at_hand, session, now, caller, body, query, raw), **path)
-            response = result if isinstance(result, Response) else json_response(result, status=operation.status)
-            if operation.idempotent:
-                keep(session, answer=_as_answer(response), now=now)
+        with session.begin_nested():
+            response = answer()
     except Refusal as refusal:
-        if operation.idempotent and refusal.definitive:
-            with at_hand.database.transaction() as session:
-                keep(session, answer=_as_answer(problem_response(refusal)), now=at_hand.clock.now(session))
-        raise
+        if not refusal.definitive:
+            raise
+        response = problem_response(refusal)
+    first = Answer(response.status_code, response.content_type or JSON, response.get_data())
+    idempotency.keep(session, client_id=caller.client_id, key=key, fingerprint=mark, answer=first, now=now)
     return response
 
 
@@ -214,10 +238,6 @@ def _read_body(operation: Operation) -> tuple[bytes, Any]:
         raise UnsupportedMediaType("Send Content-Type: application/json.", faults=(fault,), headers=headers)
     raw = request.get_data(cache=False)
     return raw, load(operation.body, json_body(raw)) if operation.body else None
-
-
-def _as_answer(response: Response) -> Answer:
-    return Answer(response.status_code, response.content_type or JSON, response.get_data())
 
 
 def _replayed(kept: Answer) -> Response:

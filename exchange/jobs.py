@@ -5,12 +5,13 @@ The scheduler only says when (`fire`); an action says what (`enqueue`) in the tr
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.triggers.cron import CronTrigger
-from sqlalchemy import BigInteger, DateTime, Identity, String, delete, func, select, text, update
+from sqlalchemy import BigInteger, DateTime, Identity, Row, ScalarSelect, String, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -18,15 +19,34 @@ from exchange.clock import system_now
 from exchange.db import Base
 from exchange.services import Services
 
-CHANNEL = "exchange_work"
+CHANNEL = "exchange"
+
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=10)
+MOST_DOUBLINGS = 10  # enough to reach the longest wait; a power of two without end overflows
+LONGEST_ERROR = 2000
 INSTANT = timedelta(microseconds=1)
 
 Handler = Callable[[Services, Session, dict[str, Any]], None]
 """Does one row of work inside the transaction that takes the row off the list."""
 
+TAKE = text("""
+    DELETE FROM work_item WHERE work_id = (
+        SELECT work_id FROM work_item WHERE due_at <= :now ORDER BY work_id LIMIT 1 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING work_id, job, payload
+""")
+
 log = structlog.get_logger()
+
+
+class Wakes(StrEnum):
+    """What a worker can be woken for: the clock moved, work is listed, facts wait for their seal, mail for delivery."""
+
+    CLOCK = "clock"
+    WORK = "work"
+    FACTS = "facts"
+    MAIL = "mail"
 
 
 class VirtualTime(Base):
@@ -64,18 +84,18 @@ def set_virtual_time(session: Session, *, moment: datetime) -> None:
     """Move the virtual clock to `moment` and wake the workers."""
     row = insert(VirtualTime).values(clock_id=1, moment=moment)
     session.execute(row.on_conflict_do_update(index_elements=["clock_id"], set_={"moment": moment}))
-    wake(session)
+    wake(session, Wakes.CLOCK)
 
 
 def enqueue(session: Session, *, job: str, payload: Mapping[str, Any]) -> None:
     """Ask for work once this transaction commits."""
     session.execute(insert(WorkItem).values(job=job, payload=dict(payload), attempts=0, due_at=system_now()))
-    wake(session)
+    wake(session, Wakes.WORK)
 
 
-def wake(session: Session) -> None:
-    """Tell waiting workers, when this transaction commits, that there is something to do."""
-    session.execute(text(f"NOTIFY {CHANNEL}"))
+def wake(session: Session, what: Wakes) -> None:
+    """Tell workers, when this transaction commits, what kind of thing there is to do."""
+    session.execute(text("SELECT pg_notify(:channel, :what)"), {"channel": CHANNEL, "what": what.value})
 
 
 def fired_until(session: Session) -> datetime | None:
@@ -113,45 +133,45 @@ def moments(cron: str, *, after: datetime, until: datetime, time_zone: str) -> I
 
 
 def run_one(services: Services, handlers: Mapping[str, Handler]) -> bool:
-    """Do the next due piece of work; False when there is none. A failing one waits and lets others pass."""
-    taken: list[tuple[int, str]] = []
+    """Do the next due piece of work; False when there is none. A failing one waits and lets others pass.
+
+    The row is taken off the list in the transaction that does the work: either both happen or neither.
+    """
+    taken: list[Row[Any]] = []
     try:
         with services.database.transaction() as session:
-            item = _take(session)
+            item = session.execute(TAKE, {"now": system_now()}).first()
             if item is None:
                 return False
-            taken.append((item.work_id, item.job))
+            taken.append(item)
             handlers[item.job](services, session, item.payload)
-            session.execute(delete(WorkItem).where(WorkItem.work_id == item.work_id))
     except Exception as error:
         if not taken:
             raise
-        work_id, job = taken[0]
-        log.exception("work failed", job=job, work_id=work_id)
-        _postpone(services, work_id=work_id, error=error)
+        log.exception("work failed", job=taken[0].job, work_id=taken[0].work_id)
+        _postpone(services, work_id=taken[0].work_id, error=error)
     return True
 
 
-def unfinished(session: Session) -> int:
+def unfinished() -> ScalarSelect[int]:
     """How many pieces of work are not finished."""
-    return session.execute(select(func.count()).select_from(WorkItem)).scalar_one()
-
-
-def _take(session: Session) -> WorkItem | None:
-    query = select(WorkItem).where(WorkItem.due_at <= system_now()).order_by(WorkItem.work_id).limit(1)
-    return session.execute(query.with_for_update(skip_locked=True)).scalar_one_or_none()
+    return select(func.count()).select_from(WorkItem).scalar_subquery()
 
 
 def _postpone(services: Services, *, work_id: int, error: Exception) -> None:
+    """Let failed work wait, longer each time; not if another worker has it, or has finished it, by now."""
     with services.database.transaction() as session:
-        item = session.execute(select(WorkItem).where(WorkItem.work_id == work_id)).scalar_one()
-        wait = min(FIRST_RETRY * 2**item.attempts, LONGEST_RETRY)
+        query = select(WorkItem).where(WorkItem.work_id == work_id).with_for_update(skip_locked=True)
+        item = session.execute(query).scalar_one_or_none()
+        if item is None:
+            return
+        wait = min(FIRST_RETRY * 2 ** min(item.attempts, MOST_DOUBLINGS), LONGEST_RETRY)
         session.execute(
             update(WorkItem)
             .where(WorkItem.work_id == work_id)
             .values(
                 attempts=item.attempts + 1,
                 due_at=system_now() + wait,
-                last_error=f"{type(error).__name__}: {error}",
+                last_error=repr(error)[:LONGEST_ERROR],  # escaped: PostgreSQL's text has no NUL
             )
         )

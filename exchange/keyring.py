@@ -1,6 +1,8 @@
 """The exchange's own keys, one small file each, made when they are first needed."""
 
 import os
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc.jwk import OKPKey
 
 from exchange.entropy import Entropy
-from exchange.settings import Settings
+from exchange.settings import Settings, SettingsError
 from ledger.keys import FileSigner
 from ledger.notes import NoteSigner
 
@@ -51,16 +53,31 @@ def open_keyring(settings: Settings, *, entropy: Entropy) -> Keyring:
 
 
 def _kept(path: Path, *, entropy: Entropy) -> bytes:
-    """The secret in `path`. Whoever comes first writes it: the link is atomic, so all processes read one secret."""
+    """The secret in `path`. Whoever comes first writes it: the link is atomic, so all processes read one secret.
+
+    Refuses a file with anything else in it (`SettingsError`): an empty one would be a key that everybody knows.
+    """
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(entropy(KEY_BYTES, "key", path.stem).hex())
-        try:
+        _write_first(path, entropy(KEY_BYTES, "key", path.stem).hex())
+    try:
+        secret = bytes.fromhex(path.read_text())
+    except ValueError:
+        secret = b""
+    if len(secret) != KEY_BYTES:
+        raise SettingsError(f"{path} is not a key of {KEY_BYTES} bytes in hexadecimal: bring it back from a backup")
+    return secret
+
+
+def _write_first(path: Path, content: str) -> None:
+    """Write `path` for its owner's eyes, whole and on the disk, unless another process has written it by now."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
             path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return bytes.fromhex(path.read_text())
+    finally:
+        Path(draft).unlink()

@@ -33,7 +33,8 @@ def decode_cursor(cursor: str | None, *kinds: type) -> tuple[str | int, ...] | N
         position = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
     except (binascii.Error, ValueError):
         position = None
-    if not isinstance(position, list) or [type(part) for part in position] != list(kinds) or "\0" in str(position):
+    known = isinstance(position, list) and [type(part) for part in position] == list(kinds)
+    if not known or "\0" in "".join(map(str, position)):
         fault = Fault("bad_cursor", "/after", "use the `next` value of an earlier page, unchanged", cursor)
         raise BadCursor("The cursor cannot be read.", faults=(fault,))
     return tuple(position)

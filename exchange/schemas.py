@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any
 
 import marshmallow as ma
@@ -14,7 +15,11 @@ from exchange.paging import DEFAULT_LIMIT, MAX_LIMIT
 MAX_MINOR = 10**15
 """The largest amount, in minor units: ten trillion in most currencies, and well inside an exact JSON number."""
 
+MAX_FAULTS = 100
+"""Whoever sends a thousand unknown fields need not be told of each."""
+
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+DIGITS = re.compile(r"[0-9]{1,18}", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -57,6 +62,21 @@ class Integer(ma.fields.Integer):
         return value
 
 
+class QueryInteger(ma.fields.Integer):
+    """A whole number in a query string, where everything is text: ASCII digits only."""
+
+    default_error_messages = _messages(invalid="not_an_integer: write a whole number in digits")
+
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's options
+        bounds = ma.validate.Range(minimum, maximum, error="out_of_range: between {min} and {max}")
+        super().__init__(validate=bounds, **kwargs)
+
+    def _validated(self, value: Any) -> int:  # noqa: ANN401 - whatever stands in the query
+        if not DIGITS.fullmatch(value):
+            raise self.make_error("invalid")
+        return int(value)
+
+
 def _no_control(value: str) -> None:
     if CONTROL.search(value):
         raise ma.ValidationError("bad_character: control characters are not text")
@@ -83,7 +103,8 @@ class Text(ma.fields.String):
         if pattern is not None:
             # Anchored for the contract; `_whole` refuses the line end that `$` would let pass.
             error = f"bad_format: write it like {pattern}"
-            rules += [ma.validate.Regexp(f"^{pattern}$", re.ASCII, error=error), _whole(pattern, error)]
+            literal = error.replace("{", "{{").replace("}", "}}")  # marshmallow formats it
+            rules += [ma.validate.Regexp(f"^{pattern}$", re.ASCII, error=literal), _whole(pattern, error)]
         super().__init__(validate=rules, **kwargs)
 
 
@@ -150,7 +171,7 @@ class Id(Text):
 
     def _exact(self, error: str) -> Any:  # noqa: ANN401 - marshmallow's validator
         def check(value: str) -> None:
-            if not is_id(value, prefix=self.prefix) or value.endswith("\n"):
+            if not is_id(value, prefix=self.prefix):
                 raise ma.ValidationError(error)
 
         return check
@@ -176,11 +197,7 @@ class PageQuery(Schema):
     """Which page of a list."""
 
     after = Text(500, metadata={"description": "The `next` value of the page before"})
-    limit = ma.fields.Integer(
-        load_default=DEFAULT_LIMIT,
-        validate=ma.validate.Range(1, MAX_LIMIT, error="out_of_range: between {min} and {max}"),
-        error_messages={"invalid": "not_an_integer: write a whole number"},
-    )
+    limit = QueryInteger(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
 
 
 class ItemFault(Schema):
@@ -213,12 +230,12 @@ def load(schema: ma.Schema, value: Any, *, at: str = "") -> Any:  # noqa: ANN401
 
 
 def faults_of(schema: ma.Schema, value: Any, *, at: str = "") -> list[Fault]:  # noqa: ANN401 - whatever JSON holds
-    """Everything that is wrong with `value`, each with a pointer that begins with `at`."""
+    """What is wrong with `value`, at most `MAX_FAULTS`, each with a pointer that begins with `at`."""
     try:
         errors = schema.validate(value)
     except RecursionError:
         return [Fault("too_deep", at, "the value is nested too deeply")]
-    return list(_walk(errors, value, at))
+    return list(islice(_walk(errors, value, at), MAX_FAULTS))
 
 
 def _walk(errors: Any, value: Any, at: str) -> Any:  # noqa: ANN401 - marshmallow's tree of messages
@@ -227,9 +244,9 @@ def _walk(errors: Any, value: Any, at: str) -> Any:  # noqa: ANN401 - marshmallo
             if key == "_schema":
                 yield from _walk(below, value, at)
             else:
-                yield from _walk(below, _member(value, key), f"{at}/{_escaped(key)}")
+                yield from _walk(below, _member(value, key), f"{at}/{escaped(key)}")
         return
-    for message in errors:
+    for message in dict.fromkeys(errors):
         code, _, explanation = str(message).partition(": ")
         yield Fault(code, at, explanation, value)
 
@@ -240,5 +257,6 @@ def _member(value: Any, key: Any) -> Any:  # noqa: ANN401 - same
     return value[key] if isinstance(value, list) and isinstance(key, int) else None
 
 
-def _escaped(key: Any) -> str:  # noqa: ANN401 - same
+def escaped(key: Any) -> str:  # noqa: ANN401 - same
+    """A member's name or an index as a part of a JSON pointer (RFC 6901), shortened."""
     return str(key)[:64].replace("~", "~0").replace("/", "~1")

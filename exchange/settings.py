@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Network = IPv4Network | IPv6Network
 
@@ -44,7 +45,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=_database_url(env.get("DATABASE_URL")),
         issuer=env.get("EXCHANGE_ISSUER", ISSUER),
         log_name=env.get("EXCHANGE_LOG_NAME", LOG_NAME),
-        time_zone=env.get("EXCHANGE_TIME_ZONE", TIME_ZONE),
+        time_zone=_time_zone(env.get("EXCHANGE_TIME_ZONE", TIME_ZONE)),
         seed=None if seed is None else _integer("EXCHANGE_SEED", seed),
         virtual_clock=virtual_clock,
         console_open=_flag(env, "EXCHANGE_CONSOLE_OPEN"),
@@ -82,6 +83,13 @@ def _integer(name: str, value: str) -> int:
         return int(value)
     except ValueError:
         raise SettingsError(f"{name} is {value!r}: write a whole number") from None
+
+
+def _time_zone(value: str) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise SettingsError(f"EXCHANGE_TIME_ZONE is {value!r}: write a name like {TIME_ZONE}") from None
 
 
 def _networks(value: str) -> tuple[Network, ...]:

@@ -6,9 +6,8 @@ SKIP LOCKED, sealing and publishing hold an advisory lock, and firing is one row
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -21,7 +20,7 @@ from exchange.callbacks import actions as callbacks
 from exchange.callbacks.delivery import Courier
 from exchange.clock import system_now
 from exchange.funding import jobs as funding
-from exchange.jobs import Handler
+from exchange.jobs import Handler, Wakes
 from exchange.pools import jobs as pools
 from exchange.registry import actions as registry
 from exchange.risk import jobs as risk
@@ -47,8 +46,8 @@ SCHEDULE: dict[str, str] = {
 }
 """When each job is due, in the exchange's time zone (cron: minute, hour, day, month, weekday)."""
 
-TICK = timedelta(seconds=15)
-IDLE_SECONDS = 0.5
+TICK_SECONDS = 15
+IDLE_SECONDS = 1.0
 LEADER = text("SELECT pg_try_advisory_xact_lock(hashtext('worker.leader'))")
 
 log = structlog.get_logger()
@@ -57,20 +56,18 @@ log = structlog.get_logger()
 def work(services: Services, *, stop: threading.Event) -> None:
     """Work until `stop` is set; then finish what is in hand and return."""
     courier = Courier(services)
-    loops: dict[str, Callable[[], bool]] = {
-        "jobs": lambda: _fired(services) or jobs.run_one(services, HANDLERS),
-        "seal": lambda: bool(registry.seal(services)) or bool(_published(services)),
-        "deliver": lambda: bool(courier.deliver()) or courier.busy,
+    steps: dict[Wakes, Callable[[], bool]] = {
+        Wakes.CLOCK: lambda: _fired(services),
+        Wakes.WORK: lambda: jobs.run_one(services, HANDLERS),
+        Wakes.FACTS: lambda: bool(registry.seal(services)) or bool(_published(services)),
+        Wakes.MAIL: lambda: bool(courier.deliver()) or courier.busy,
     }
-    wakes = {name: threading.Event() for name in loops}
+    wakes = {what: threading.Event() for what in steps}
     threads = [
-        threading.Thread(target=_loop, args=(name, step, wakes[name], stop), name=name) for name, step in loops.items()
+        threading.Thread(target=_loop, args=(what, step, wakes[what], stop), name=what) for what, step in steps.items()
     ]
-    threads.append(threading.Thread(target=_listen, args=(services, list(wakes.values()), stop), name="listen"))
-    with ExitStack() as stack:
-        stack.enter_context(courier)
-        if not services.settings.virtual_clock:
-            stack.enter_context(_scheduler(wakes.values()))
+    threads.append(threading.Thread(target=_listen, args=(services, wakes, stop), name="listen"))
+    with courier, _ticking(wakes[Wakes.CLOCK]):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -101,35 +98,29 @@ def _loop(name: str, step: Callable[[], bool], wake: threading.Event, stop: thre
 
 
 def _fired(services: Services) -> bool:
-    """Fire what is due. On a virtual clock every move of it is a tick; on the system clock one comes now and then."""
+    """Fire what is due, if this worker leads. One that cannot lead has nothing to do."""
     with services.database.transaction() as session:
         now = services.clock.now(session)
         until = jobs.fired_until(session)
-        if until is not None and until > now - (timedelta() if services.settings.virtual_clock else TICK):
-            return False
         if until == now or not session.execute(LEADER).scalar_one():
             return False
-        return bool(jobs.fire(session, schedule=SCHEDULE, now=now, time_zone=services.settings.time_zone))
+        jobs.fire(session, schedule=SCHEDULE, now=now, time_zone=services.settings.time_zone)
+    return False
 
 
 def _published(services: Services) -> int:
     with services.database.transaction() as session:
         count = callbacks.publish(session, entropy=services.entropy, now=system_now())
         if count:
-            jobs.wake(session)
+            jobs.wake(session, Wakes.MAIL)
         return count
 
 
 @contextmanager
-def _scheduler(wakes: Iterable[threading.Event]) -> Iterator[None]:
+def _ticking(wake: threading.Event) -> Iterator[None]:
     """APScheduler says when to look at the schedule; rows say what was fired."""
-
-    def tick() -> None:
-        for wake in wakes:
-            wake.set()
-
     scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"))
-    scheduler.add_job(tick, "interval", seconds=TICK.total_seconds())
+    scheduler.add_job(wake.set, "interval", seconds=TICK_SECONDS)
     scheduler.start()
     try:
         yield
@@ -137,16 +128,17 @@ def _scheduler(wakes: Iterable[threading.Event]) -> Iterator[None]:
         scheduler.shutdown(wait=False)
 
 
-def _listen(services: Services, wakes: list[threading.Event], stop: threading.Event) -> None:
-    """Wake the loops whenever a transaction that made work commits."""
+def _listen(services: Services, wakes: Mapping[Wakes, threading.Event], stop: threading.Event) -> None:
+    """Wake the right loop whenever a transaction that made something to do commits; all of them after a lost link."""
     url = services.database.url.replace("postgresql+psycopg://", "postgresql://")
     while not stop.is_set():
         try:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(f"LISTEN {jobs.CHANNEL}")
+                for wake in wakes.values():
+                    wake.set()
                 while not stop.is_set():
-                    for _ in connection.notifies(timeout=IDLE_SECONDS, stop_after=1):
-                        for wake in wakes:
-                            wake.set()
+                    for notice in connection.notifies(timeout=IDLE_SECONDS):
+                        wakes[Wakes(notice.payload)].set()
         except psycopg.OperationalError:
             stop.wait(1)

@@ -66,7 +66,7 @@ def tell_many(session: Session, *, notices: Iterable[Notice], now: datetime) -> 
         rows.append((notice.funder_id, notice.type, data, notice.pending_id, now))
     if rows:
         copy_rows(session, OutboxRow.__tablename__, OUTBOX, rows)
-        jobs.wake(session)
+        jobs.wake(session, jobs.Wakes.FACTS)
 
 
 def publish(session: Session, *, entropy: Entropy, now: datetime, limit: int = BATCH) -> int:
@@ -135,7 +135,7 @@ def put_endpoint(
     fresh = dict.fromkeys(("leased_until", "rests_until", "failing_since", "disabled_at", "disabled_reason"))
     session.execute(row.on_conflict_do_update(index_elements=["funder_id"], set_={"url": url, **fresh}))
     _schedule(session, funder_id=funder_id, now=machine_now)
-    jobs.wake(session)
+    jobs.wake(session, jobs.Wakes.MAIL)
     return rules.secret_text(open_secret(keyring, sealed=sealed, funder_id=funder_id))
 
 

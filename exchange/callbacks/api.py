@@ -11,7 +11,7 @@ from exchange.clock import system_now
 from exchange.errors import NotFound
 from exchange.http import Call, Room
 from exchange.paging import DEFAULT_LIMIT, MAX_LIMIT
-from exchange.schemas import MAX_MINOR, Schema, Text
+from exchange.schemas import MAX_MINOR, QueryInteger, Schema, Text
 
 room = Room("callbacks", __name__, url_prefix="/v1", description="Signed callbacks, and the stream they come from")
 
@@ -46,17 +46,10 @@ class EndpointState(Schema):
 class FeedQuery(Schema):
     """Which part of the stream."""
 
-    after = ma.fields.Integer(
-        load_default=0,
-        validate=ma.validate.Range(0, MAX_MINOR, error="out_of_range: between {min} and {max}"),
-        error_messages={"invalid": "not_an_integer: write a whole number"},
-        metadata={"description": "The sequence of the last event you have"},
+    after = QueryInteger(
+        0, MAX_MINOR, load_default=0, metadata={"description": "The sequence of the last event you have"}
     )
-    limit = ma.fields.Integer(
-        load_default=DEFAULT_LIMIT,
-        validate=ma.validate.Range(1, MAX_LIMIT, error="out_of_range: between {min} and {max}"),
-        error_messages={"invalid": "not_an_integer: write a whole number"},
-    )
+    limit = QueryInteger(1, MAX_LIMIT, load_default=DEFAULT_LIMIT)
 
 
 class Event(Schema):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 
 from exchange.callbacks.models import CallbackEndpoint, Delivery, FunderEvent, OutboxRow, StreamHead
@@ -59,8 +59,13 @@ class FeedItem:
     body: bytes
 
 
-def pending_counts(session: Session, *, now: datetime) -> PendingCounts:
-    """What there is to publish and deliver at the machine time `now`. Endpoints at rest do not count."""
+def unpublished() -> ScalarSelect[int]:
+    """How many facts are not in a stream yet."""
+    return select(func.count()).select_from(OutboxRow).scalar_subquery()
+
+
+def undelivered(*, now: datetime) -> ScalarSelect[int]:
+    """How many events working endpoints should be getting at the machine time `now`; those at rest do not count."""
     due = (
         select(func.count())
         .select_from(Delivery)
@@ -72,9 +77,12 @@ def pending_counts(session: Session, *, now: datetime) -> PendingCounts:
             or_(CallbackEndpoint.rests_until.is_(None), CallbackEndpoint.rests_until <= now),
         )
     )
-    unpublished = select(func.count()).select_from(OutboxRow)
-    row = session.execute(select(unpublished.scalar_subquery(), due.scalar_subquery())).one()
-    return PendingCounts(*row)
+    return due.scalar_subquery()
+
+
+def pending_counts(session: Session, *, now: datetime) -> PendingCounts:
+    """What there is to publish, and to deliver at the machine time `now`."""
+    return PendingCounts(*session.execute(select(unpublished(), undelivered(now=now))).one())
 
 
 def totals(session: Session) -> Totals:

@@ -1,8 +1,35 @@
 """Every table there is, for Alembic and for the test that migrations match models."""
 
-import ledger.books.tables
-import ledger.log_tables  # noqa: F401 - importing a module defines its tables
+from exchange import idempotency, jobs
+from exchange.callbacks import models as callbacks
 from exchange.db import Base
+from exchange.funding import models as funding
+from exchange.parties import models as parties
+from exchange.pools import models as pools
+from exchange.receivables import models as receivables
+from exchange.registry import models as registry
+from exchange.risk import models as risk
+from exchange.servicing import models as servicing
+from exchange.settlement import models as settlement
+from ledger import log_tables
+from ledger.books import tables as books
 from ledger.tables import metadata as ledger_metadata
+
+DEFINED_IN = (
+    idempotency,
+    jobs,
+    parties,
+    registry,
+    callbacks,
+    receivables,
+    risk,
+    pools,
+    funding,
+    servicing,
+    settlement,
+    log_tables,
+    books,
+)
+"""Importing a module defines its tables."""
 
 METADATA = [Base.metadata, ledger_metadata]

@@ -1,33 +1,35 @@
 """Whether the exchange is at rest, and whether it is right."""
 
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange import jobs
-from exchange.callbacks.queries import pending_counts
+from exchange.callbacks.queries import undelivered, unpublished
 from exchange.clock import system_now
+from exchange.jobs import Fired
 from exchange.registry.queries import unsealed
 from exchange.services import Services
 from ledger import audit, books
 
 
 def clock_state(session: Session, *, services: Services) -> dict[str, Any]:
-    """The time, and what is pending at it.
-
-    Counted in the direction in which work flows: what leaves one count while we look is seen in a later one.
-    """
+    """The time, and what is pending at it: counted in one statement, so that nothing can slip between two counts."""
     now = services.clock.now(session)
-    virtual, fired = services.settings.virtual_clock, jobs.fired_until(session)
-    caught_up = not virtual or (fired is not None and fired >= now)
-    work, facts = jobs.unfinished(session), unsealed(session)
-    callbacks = pending_counts(session, now=system_now())
-    pending = {
-        "work": work,
-        "unsealed": facts,
-        "unpublished": callbacks.unpublished,
-        "undelivered": callbacks.undelivered_due,
-    }
+    query = select(
+        select(Fired.until).scalar_subquery().label("fired_until"),
+        jobs.unfinished().label("work"),
+        unsealed().label("unsealed"),
+        unpublished().label("unpublished"),
+        undelivered(now=system_now()).label("undelivered"),
+    )
+    fired_until: datetime | None
+    fired_until, *counts = session.execute(query).one()
+    pending = dict(zip(("work", "unsealed", "unpublished", "undelivered"), counts, strict=True))
+    virtual = services.settings.virtual_clock
+    caught_up = not virtual or (fired_until is not None and fired_until >= now)
     return {"now": now, "virtual": virtual, "quiet": caught_up and not any(pending.values()), "pending": pending}
 
 

@@ -1,5 +1,6 @@
 """Access tokens, and the operator's register of parties."""
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -30,8 +31,7 @@ def token() -> Response:
     at_hand, now = services(), system_now()
     issuer, presented = at_hand.settings.issuer, request.form.get("client_assertion", "")
     try:
-        with at_hand.database.transaction() as session:
-            caller = authenticate(session, assertion=presented, issuer=issuer, now=now)
+        caller = at_hand.database.run(partial(authenticate, assertion=presented, issuer=issuer, now=now))
     except AssertionRefusedError as refused:
         return _oauth_error("invalid_client", str(refused), 401)
     access_token = auth.issue_token(at_hand.keyring, caller=caller, issuer=issuer, now=now)

@@ -35,7 +35,7 @@ def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime
         token = jwt.decode(assertion, OKPKey.import_key(client.public_jwk), algorithms=ALGORITHMS)
         claims = token.claims
         _check_claims(claims, client_id=client.client_id, issuer=issuer, now=now)
-    except (JoseError, ValueError, KeyError, TypeError):
+    except (JoseError, ValueError, KeyError, TypeError, OverflowError):
         raise AssertionRefusedError("the client assertion does not verify, or has expired") from None
     expires_at = now + LIFETIME + timedelta(seconds=AHEAD_SECONDS)
     if not actions.use_assertion(

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from exchange.books import funder_cash
@@ -43,7 +44,7 @@ def asset(session: Session, *, asset_id: str) -> FreeAsset | None:
 
 def mandates(session: Session, *, funder_id: str | None = None) -> list[Mandate]:
     """The version in force of each mandate, of one funder or of all."""
-    query = select(Mandate).distinct(Mandate.mandate_id).order_by(Mandate.mandate_id, Mandate.version.desc())
+    query = select(Mandate).ext(distinct_on(Mandate.mandate_id)).order_by(Mandate.mandate_id, Mandate.version.desc())
     if funder_id is not None:
         query = query.where(Mandate.funder_id == funder_id)
     return list(session.execute(query).scalars())

@@ -163,21 +163,21 @@ def company_key(company: CompanyItem, origin: Origin) -> CompanyKey:
 def company_facts(company: CompanyItem) -> CompanyFacts:
     """What the item says of the company."""
     national_id = company.controller.national_id if company.controller else None
-    return CompanyFacts(company.name, company.sector, company.region, national_id)
+    return CompanyFacts(company.name or None, company.sector or None, company.region or None, national_id)
 
 
 def _claim(session: Session, drafts: Sequence[_Draft]) -> dict[int, _Draft]:
     """Claim every fingerprint; the drafts that got all of theirs, by index. The others give theirs back."""
-    wanted = {draft.asset_id: {draft.invoice, *draft.documents} for draft in reversed(drafts)}
     first = {draft.asset_id: draft for draft in reversed(drafts)}
-    rows = sorted((mark, asset_id) for asset_id, marks in wanted.items() for mark in marks)
+    wanted = {asset_id: {draft.invoice, *draft.documents} for asset_id, draft in first.items()}
+    rows = sorted((mark, first[asset_id].place, asset_id) for asset_id, marks in wanted.items() for mark in marks)
     insert = text("""
         INSERT INTO fingerprint (fingerprint, asset_id)
         SELECT * FROM unnest(cast(:marks AS bytea[]), cast(:ids AS text[]))
         ON CONFLICT DO NOTHING RETURNING fingerprint, asset_id
     """)
     got: dict[str, set[bytes]] = {}
-    for mark, asset_id in session.execute(insert, {"marks": [row[0] for row in rows], "ids": [row[1] for row in rows]}):
+    for mark, asset_id in session.execute(insert, {"marks": [row[0] for row in rows], "ids": [row[2] for row in rows]}):
         got.setdefault(asset_id, set()).add(bytes(mark))
     losers = [asset_id for asset_id in got if got[asset_id] != wanted[asset_id]]
     if losers:
@@ -240,7 +240,7 @@ def _confirm_inline(session: Session, drafts: Sequence[_Draft], *, now: datetime
     """Confirm the receivables whose acceptance came with them."""
     pairs = []
     for draft in drafts:
-        if draft.item.confirmation is not None:
+        if draft.item.confirmation:
             grade, confirmed_date = draft.item.confirmation.grade, draft.item.confirmation.confirmed_date
             pairs.append((ConfirmationItem(draft.asset_id, "accepted", grade, confirmed_date), _drafted_terms(draft)))
     _keep_answers(session, [answer for answer, _ in pairs], now=now)
@@ -265,7 +265,7 @@ def _keep_answers(session: Session, answers: Sequence[ConfirmationItem], *, now:
         "outcomes": [answer.outcome for answer in answers],
         "grades": [answer.grade for answer in answers],
         "dates": [answer.confirmed_date for answer in answers],
-        "reasons": [answer.reason for answer in answers],
+        "reasons": [answer.reason or None for answer in answers],
     }
     return set(session.execute(insert, parameters).scalars())
 

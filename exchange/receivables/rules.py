@@ -9,7 +9,6 @@ from exchange.errors import Fault
 from exchange.parties.rules import identifier_fault
 from exchange.receivables.schemas import CompanyItem, ConfirmationItem, SubmissionItem
 
-EARLIEST = date(1970, 1, 1)
 LONGEST_TENOR_DAYS = 3650
 
 
@@ -28,7 +27,7 @@ def submission_faults(item: SubmissionItem, *, today: date, at: str) -> list[Fau
     if not normalised_number(item.invoice_number):
         message = "at least one letter or digit"
         faults.append(Fault("bad_invoice_number", f"{at}/invoice_number", message, item.invoice_number))
-    if item.confirmation is not None:
+    if item.confirmation:
         faults += _confirmed_faults(item.confirmation.confirmed_date, item.issue_date, today, at=f"{at}/confirmation")
     return faults
 
@@ -36,9 +35,9 @@ def submission_faults(item: SubmissionItem, *, today: date, at: str) -> list[Fau
 def confirmation_faults(item: ConfirmationItem, *, issue_date: date, today: date, at: str) -> list[Fault]:
     """Everything that is wrong with a well-formed answer of an obligor."""
     faults = _confirmed_faults(item.confirmed_date, issue_date, today, at=at)
-    if item.outcome == "refused" and item.reason is None:
+    if item.outcome == "refused" and not item.reason:
         faults.append(Fault("reason_missing", f"{at}/reason", "a refusal says why"))
-    if item.outcome == "accepted" and item.reason is not None:
+    if item.outcome == "accepted" and item.reason:
         faults.append(Fault("reason_unexpected", f"{at}/reason", "an acceptance has no reason", item.reason))
     return faults
 
@@ -46,7 +45,8 @@ def confirmation_faults(item: ConfirmationItem, *, issue_date: date, today: date
 def normalised_number(invoice_number: str) -> str:
     """The invoice number without what people write differently: width, case, punctuation, leading zeros."""
     folded = unicodedata.normalize("NFKC", invoice_number).casefold()
-    kept = "".join(character for character in folded if character.isalnum())
+    # Letters that punctuation held apart (Hangul) grow together once it is gone, so they are composed again.
+    kept = unicodedata.normalize("NFKC", "".join(character for character in folded if character.isalnum()))
     return kept.lstrip("0") or kept[-1:]
 
 
@@ -66,9 +66,6 @@ def _company_faults(company: CompanyItem, *, at: str) -> list[Fault]:
 
 def _date_faults(item: SubmissionItem, *, today: date, at: str) -> list[Fault]:
     faults = []
-    if item.issue_date < EARLIEST:
-        message = f"not before {EARLIEST}"
-        faults.append(Fault("issue_too_early", f"{at}/issue_date", message, item.issue_date))
     if item.issue_date > today:
         message = f"not after today, {today}"
         faults.append(Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date))

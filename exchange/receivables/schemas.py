@@ -4,11 +4,12 @@ from datetime import date
 from typing import Annotated, Literal
 
 import marshmallow as ma
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from exchange.bulk import ItemResult
 from exchange.ids import PATTERN
 from exchange.schemas import MAX_MINOR, Id, Integer, IsoDate, List, Nested, OneOf, Schema, Text
+from scoring.facts import MAX_FACE_MINOR
 
 PRODUCTS = ("procurement_credit", "receivable_factoring", "working_capital", "equipment_lease")
 RECOURSE = ("with", "limited", "without")
@@ -17,7 +18,10 @@ DOCUMENT_KINDS = ("order", "delivery_note", "invoice", "contract")
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f]+\Z"
 
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
+
 Minor = Annotated[int, Meta(ge=1, le=MAX_MINOR)]
+Face = Annotated[int, Meta(ge=1, le=MAX_FACE_MINOR)]
 Words = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_CONTROL)]
 Number = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
@@ -25,15 +29,24 @@ Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 AssetId = Annotated[str, Meta(pattern=PATTERN.format(prefix="ast")[:-1] + r"\Z")]
 
 
+class Dated(Struct, forbid_unknown_fields=True, frozen=True):
+    """Base of an item with dates: of the years that the contract's `IsoDate` takes."""
+
+    def __post_init__(self) -> None:
+        """Refuse (`ValueError`) any other date."""
+        if any(isinstance(value, date) and not EARLIEST <= value <= LATEST for value in structs.astuple(self)):
+            raise ValueError(f"a date is not between {EARLIEST} and {LATEST}")
+
+
 class CompanyItem(Struct, forbid_unknown_fields=True, frozen=True):
     """A company as a submission names it."""
 
     scheme: Literal["uscc", "lei", "platform"]
     value: Number
-    name: Words | None = None
-    sector: Words | None = None
-    region: Words | None = None
-    controller: "ControllerItem | None" = None
+    name: Words | UnsetType = UNSET
+    sector: Words | UnsetType = UNSET
+    region: Words | UnsetType = UNSET
+    controller: "ControllerItem | UnsetType" = UNSET
 
 
 class ControllerItem(Struct, forbid_unknown_fields=True, frozen=True):
@@ -49,14 +62,14 @@ class DocumentItem(Struct, forbid_unknown_fields=True, frozen=True):
     sha256: Digest
 
 
-class InlineConfirmation(Struct, forbid_unknown_fields=True, frozen=True):
+class InlineConfirmation(Dated, frozen=True):
     """The obligor's acceptance that the originator already has in hand."""
 
     grade: Literal["explicit", "deemed"]
     confirmed_date: date
 
 
-class SubmissionItem(Struct, forbid_unknown_fields=True, frozen=True):
+class SubmissionItem(Dated, frozen=True):
     """One receivable of a submission."""
 
     invoice_number: Number
@@ -64,22 +77,22 @@ class SubmissionItem(Struct, forbid_unknown_fields=True, frozen=True):
     obligor: CompanyItem
     product: Literal["procurement_credit", "receivable_factoring", "working_capital", "equipment_lease"]
     currency: Currency
-    face_minor: Minor
+    face_minor: Face
     issue_date: date
     due_date: date
     recourse: Literal["with", "limited", "without"]
     documents: Annotated[list[DocumentItem], Meta(max_length=20)] = []
-    confirmation: InlineConfirmation | None = None
+    confirmation: InlineConfirmation | UnsetType = UNSET
 
 
-class ConfirmationItem(Struct, forbid_unknown_fields=True, frozen=True):
+class ConfirmationItem(Dated, frozen=True):
     """One answer of an obligor."""
 
     asset_id: AssetId
     outcome: Literal["accepted", "refused"]
     grade: Literal["explicit", "deemed"]
     confirmed_date: date
-    reason: Words | None = None
+    reason: Words | UnsetType = UNSET
 
 
 class ControllerSchema(Schema):
@@ -121,7 +134,7 @@ class SubmissionSchema(Schema):
     obligor = Nested(CompanySchema, required=True)
     product = OneOf(*PRODUCTS, required=True)
     currency = Text(3, pattern="[A-Z]{3}", required=True)
-    face_minor = Integer(1, MAX_MINOR, required=True)
+    face_minor = Integer(1, MAX_FACE_MINOR, required=True)
     issue_date = IsoDate(required=True)
     due_date = IsoDate(required=True)
     recourse = OneOf(*RECOURSE, required=True)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from exchange.db import copy_rows
 from exchange.entropy import Entropy
-from exchange.jobs import wake
+from exchange.jobs import Wakes, wake
 from exchange.keyring import Keyring
 from exchange.registry.models import AssetEvent, PendingEvent
 from exchange.services import Services
@@ -49,7 +49,7 @@ def record(session: Session, *, fact: Fact, now: datetime) -> int:
         recorded_at=now,
     )
     pending_id: int = session.execute(row.returning(PendingEvent.pending_id)).scalar_one()
-    wake(session)
+    wake(session, Wakes.FACTS)
     return pending_id
 
 
@@ -73,7 +73,7 @@ def record_many(session: Session, *, facts: Sequence[Fact], now: datetime) -> li
     )
     columns = ("pending_id", "asset_id", "kind", "body", "disclosable", "recorded_at")
     copy_rows(session, PendingEvent.__tablename__, columns, rows)
-    wake(session)
+    wake(session, Wakes.FACTS)
     return pending_ids
 
 
@@ -83,18 +83,17 @@ def seal(services: Services) -> int:
     The sealer's advisory lock is held by a transaction that writes nothing while keys sign, so no row of the business
     waits for a key store; exact rows are sealed, never a range.
     """
-    with services.database.transaction() as lock_holder:
-        if not lock_holder.execute(text("SELECT pg_try_advisory_xact_lock(hashtext('registry.seal'))")).scalar_one():
+    with services.database.transaction() as holder:
+        if not holder.execute(text("SELECT pg_try_advisory_xact_lock(hashtext('registry.seal'))")).scalar_one():
             return 0
-        with services.database.transaction() as session:
-            batch = _next_batch(session)
-            heads = _heads(session, {pending.asset_id for pending in batch if pending.kind != "asset.confirmed"})
+        batch = _next_batch(holder)
         if not batch:
             return 0
+        heads = _heads(holder, {pending.asset_id for pending in batch if pending.kind != "asset.confirmed"})
         sealed = _sign(batch, heads, keyring=services.keyring, entropy=services.entropy)
         with services.database.transaction() as session:
             _store(session, sealed, note_signer=services.keyring.note_signer, now=services.clock.now(session))
-            wake(session)
+            wake(session, Wakes.FACTS)
     return len(batch)
 
 

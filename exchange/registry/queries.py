@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 from sqlalchemy.orm import Session
 
 from exchange.registry.models import AssetEvent, PendingEvent
@@ -23,9 +23,9 @@ def chain(session: Session, *, asset_id: str, disclosed: bool) -> list[dict[str,
     ]
 
 
-def unsealed(session: Session) -> int:
+def unsealed() -> ScalarSelect[int]:
     """How many facts wait for their signature."""
-    return session.execute(select(func.count()).select_from(PendingEvent)).scalar_one()
+    return select(func.count()).select_from(PendingEvent).scalar_subquery()
 
 
 def log_indexes(session: Session, *, pending_ids: list[int]) -> dict[int, int]:

@@ -16,10 +16,11 @@ from exchange import embedded
 from exchange.replay.client import ApiProblem, pool_of, send
 from exchange.replay.command import Replay, enter, live_and_summarise, read, virtual_settings, waking
 from exchange.replay.driver import World
+from exchange.replay.page import page
 from exchange.replay.progress import Progress
 from exchange.replay.proof import check_record
 from exchange.replay.receiver import Receiver
-from exchange.replay.summary import Summary, page
+from exchange.replay.summary import Summary
 from exchange.replay.supervisor import running
 from exchange.replay.synthetic import write_book
 

@@ -122,7 +122,6 @@ def live_day(world: World, day: date, *, plan: Day, issuing: bool) -> None:
     if training or not plan.is_empty():
         set_clock(world, day, OPENING)
         _trade(world, day, plan)
-        wait_quiet(world)
     if training:
         _train(world, day)
     set_clock(world, day, AFTER_ROUND)
@@ -156,6 +155,7 @@ def _trade(world: World, day: date, plan: Day) -> None:
     entered = world.asset_ids
     confirmed = [row for row in plan.confirmed if row.row_number in entered]
     _send(
+        world,
         world.platform,
         "/v1/confirmations",
         [wire.confirmation(row, asset_id=entered[row.row_number]) for row in confirmed],
@@ -164,6 +164,7 @@ def _trade(world: World, day: date, plan: Day) -> None:
     )
     credited = [(row, index) for row, index in plan.credited if row.row_number in entered]
     _send(
+        world,
         world.platform,
         "/v1/credit-notes",
         [wire.credit_note(row, index, asset_id=entered[row.row_number]) for row, index in credited],
@@ -190,7 +191,7 @@ def _submit(world: World, rows: Sequence[ReplayRow], *, key: str) -> None:
         if plant := row.hidden.get("plant") or ("lookalike" if "lookalike_of" in row.hidden else None):
             tally.planted[plant, outcome] += 1
 
-    _send(world.platform, "/v1/receivables", [wire.submission(row) for row in rows], key=key, take=take)
+    _send(world, world.platform, "/v1/receivables", [wire.submission(row) for row in rows], key=key, take=take)
 
 
 def _bank(world: World, day: date, plan: Day) -> None:
@@ -212,12 +213,13 @@ def _bank(world: World, day: date, plan: Day) -> None:
         if result["status"] not in _ACCEPTED:
             _count(world, "receipt", result)
 
-    _send(world.operator, "/v1/receipts", lines, key=f"bank-{day}", take=take)
+    _send(world, world.operator, "/v1/receipts", lines, key=f"bank-{day}", take=take)
 
 
 def _tell_history(world: World, rows: Sequence[ReplayRow], *, known_on: date, key: str) -> None:
     """Past trade with what was known on a day. An invoice told before is told again when it is settled."""
     _send(
+        world,
         world.platform,
         "/v1/trade-history",
         [wire.past_trade(row, known_on=known_on) for row in rows],
@@ -244,6 +246,7 @@ def _count(world: World, what: str, result: dict[str, Any]) -> None:
 
 
 def _send(
+    world: World,
     client: ApiClient,
     path: str,
     items: Sequence[dict[str, Any]],
@@ -251,8 +254,12 @@ def _send(
     key: str,
     take: Callable[[int, dict[str, Any]], None],
 ) -> None:
-    """Send items in batches and hand each result to `take` with the place of its item."""
+    """Send items in batches and hand each result to `take` with the place of its item.
+
+    What a batch sets off is done before the next one is sent: else the two would race for their places in the log.
+    """
     for number, batch in enumerate(wire.batches(items)):
         answer = client.post(path, {"items": batch}, key=f"{key}-{number}")
         for result in answer["items"]:
             take(number * wire.BATCH + result["index"], result)
+        wait_quiet(world)

@@ -14,7 +14,8 @@ ASSETS = """
            confirmation.outcome AS confirmation, confirmation.grade AS confirmation_grade,
            decision.grade, decision.pd_ppm, decision.late_ppm, decision.expected_loss_ppm, decision.reasons,
            decision.model_version, claim.state AS claim, claim.outstanding_minor, claim.pool_id,
-           pool.funder_id AS holder, performance.kind AS performance
+           CASE WHEN claim.state IN ('assigned', 'closed') THEN pool.funder_id END AS holder,
+           performance.kind AS performance
     FROM receivable
     LEFT JOIN confirmation ON confirmation.asset_id = receivable.asset_id
     LEFT JOIN decision ON decision.asset_id = receivable.asset_id
@@ -64,7 +65,7 @@ def positions(session: Session, *, funder_id: str) -> list[dict[str, Any]]:
 def sees_disclosures(asset: dict[str, Any], caller: Caller) -> bool:
     """Whether the caller may see who owes an asset: its holder and originator, not one to whom it is offered."""
     if caller.role is Role.FUNDER:
-        return bool(asset["holder"] == caller.party_id and asset["claim"] in {"assigned", "closed"})
+        return bool(asset["holder"] == caller.party_id)
     return caller.role in {Role.PLATFORM, Role.OPERATOR}
 
 

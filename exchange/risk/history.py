@@ -58,7 +58,7 @@ def keep_history(
 
 def _days(item: HistoryItem) -> tuple[int, int, int]:
     """Issue, due and settlement as days since 1970."""
-    settled_day = NOT_SETTLED if item.settled_date is None else day_number(item.settled_date)
+    settled_day = day_number(item.settled_date) if item.settled_date else NOT_SETTLED
     return day_number(item.issue_date), day_number(item.due_date), settled_day
 
 
@@ -94,8 +94,8 @@ def _settle(session: Session, items: Sequence[tuple[int, HistoryItem]], marks: M
     """Settle the invoices that are known as open past trades; their ids by index."""
     told: dict[bytes, tuple[int, date]] = {}
     for index, item in items:
-        if item.settled_date is not None:
-            told[marks[index]] = (index, item.settled_date)
+        if item.settled_date:
+            told.setdefault(marks[index], (index, item.settled_date))
     query = text("""
         SELECT fingerprint, trade_id FROM fingerprint JOIN trade ON trade.trade_id = fingerprint.asset_id
         WHERE fingerprint = ANY(:marks) AND trade_id LIKE 'trd\\_%' AND settled_day = :open

@@ -76,7 +76,7 @@ def history_faults(item: HistoryItem, *, today: date, at: str) -> list[Fault]:
     if item.issue_date > today:
         message = f"not after today, {today}"
         faults.append(Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date))
-    if item.settled_date is not None and item.settled_date > today:
+    if item.settled_date and item.settled_date > today:
         message = f"not after today, {today}"
         faults.append(Fault("settled_in_future", f"{at}/settled_date", message, item.settled_date))
     return faults

@@ -3,24 +3,25 @@
 from datetime import date
 
 import marshmallow as ma
-from msgspec import Struct
+from msgspec import UNSET, UnsetType
 
 from exchange.bulk import ItemResult
-from exchange.receivables.schemas import CompanyItem, CompanySchema, Currency, Minor, Number
-from exchange.schemas import MAX_MINOR, Integer, IsoDate, List, Nested, Schema, Text
+from exchange.receivables.schemas import CompanyItem, CompanySchema, Currency, Dated, Face, Number
+from exchange.schemas import Integer, IsoDate, List, Nested, Schema, Text
+from scoring.facts import MAX_FACE_MINOR
 
 
-class HistoryItem(Struct, forbid_unknown_fields=True, frozen=True):
+class HistoryItem(Dated, frozen=True):
     """One invoice from before the exchange knew the platform."""
 
     invoice_number: Number
     seller: CompanyItem
     obligor: CompanyItem
     currency: Currency
-    face_minor: Minor
+    face_minor: Face
     issue_date: date
     due_date: date
-    settled_date: date | None = None
+    settled_date: date | UnsetType = UNSET
 
 
 class HistorySchema(Schema):
@@ -33,7 +34,7 @@ class HistorySchema(Schema):
     seller = Nested(CompanySchema, required=True)
     obligor = Nested(CompanySchema, required=True)
     currency = Text(3, pattern="[A-Z]{3}", required=True)
-    face_minor = Integer(1, MAX_MINOR, required=True)
+    face_minor = Integer(1, MAX_FACE_MINOR, required=True)
     issue_date = IsoDate(required=True)
     due_date = IsoDate(required=True)
     settled_date = IsoDate()

@@ -26,11 +26,6 @@ def due_dates(business_date: date) -> dict[date, str]:
     return {business_date - timedelta(days=days): kind for days, kind in MILESTONES.items()}
 
 
-def days_past_due(due_date: date, *, on: date) -> int:
-    """Whole days since the due date; 0 before it."""
-    return max((on - due_date).days, 0)
-
-
 def is_late(kind: str) -> bool:
     """Whether a fact is one that a funder is told of."""
     return kind.startswith("late_")

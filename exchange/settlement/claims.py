@@ -14,37 +14,43 @@ from exchange.settlement.rules import Position
 
 
 class Reduction(NamedTuple):
-    """A claim gets smaller: by how much, on which date, and how much of it the funder got."""
+    """A claim gets smaller: by how much, and how much of it the funder got."""
 
     asset_id: str
     amount_minor: int
     funder_minor: int
-    on: date
 
 
-def lock_positions(session: Session, *, asset_ids: Sequence[str], now: datetime) -> dict[str, Position]:
-    """The claims still open among the assets, locked. Assets in an offer leave it: an offer's terms never change."""
+def lock_positions(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Position]:
+    """The claims still open among the assets, locked. Whatever is not assigned is its seller's own."""
     lock = text("SELECT FROM claim WHERE asset_id = ANY(:ids) ORDER BY asset_id FOR UPDATE")
     session.execute(lock, {"ids": sorted(set(asset_ids))})
-    offered = text("SELECT asset_id FROM claim WHERE asset_id = ANY(:ids) AND state IN ('reserved', 'committed')")
-    release(session, asset_ids=list(session.execute(offered, {"ids": list(asset_ids)}).scalars()), now=now)
+    # What sellers owe after earlier credit notes is a debt of theirs: the funder does not expect it from the obligor.
     query = text("""
         SELECT claim.asset_id, receivable.seller_id, claim.currency, claim.outstanding_minor, pool.funder_id,
-               coalesce(price_minor + discount_minor - collected_minor, 0) AS funder_due
+               CASE WHEN pool.funder_id IS NULL THEN 0 ELSE price_minor + discount_minor - collected_minor - (
+                   SELECT coalesce(sum(shortfall_minor - paid_minor), 0)::bigint
+                   FROM credit_note WHERE credit_note.asset_id = claim.asset_id
+               ) END AS funder_due
         FROM claim
         JOIN receivable ON receivable.asset_id = claim.asset_id
-        LEFT JOIN pool ON pool.pool_id = claim.pool_id
-        LEFT JOIN pool_asset ON pool_asset.pool_id = claim.pool_id AND pool_asset.asset_id = claim.asset_id
+        LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
+        LEFT JOIN pool_asset ON pool_asset.pool_id = pool.pool_id AND pool_asset.asset_id = claim.asset_id
         WHERE claim.asset_id = ANY(:ids) AND claim.outstanding_minor > 0
     """)
     return {row.asset_id: Position(*row) for row in session.execute(query, {"ids": list(asset_ids)})}
 
 
-def reduce(session: Session, *, reductions: Sequence[Reduction], now: datetime) -> set[str]:
-    """Take what was paid or credited off the claims; the assets on which nothing is owed any more."""
+def reduce(session: Session, *, reductions: Sequence[Reduction], now: datetime) -> dict[str, date]:
+    """Take what was paid or credited off the claims; the assets on which nothing is owed any more, since which date.
+
+    The receipts and credit notes are stored already. Assets in an offer leave it: an offer's terms never change.
+    """
     if not reductions:
-        return set()
-    lines = _lines(session, [reduction.asset_id for reduction in reductions])
+        return {}
+    asset_ids = [reduction.asset_id for reduction in reductions]
+    release(session, asset_ids=asset_ids, now=now)
+    lines = _lines(session, asset_ids)
     owed = _take_off(session, reductions)
     room: dict[limits.Line, int] = {}
     for reduction in reductions:
@@ -52,11 +58,21 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], now: datetime) 
         if assigned:
             room[line] = room.get(line, 0) - reduction.amount_minor
     limits.use_room(session, amounts=room)
-    closed = {asset_id for asset_id, left in owed.items() if not left}
-    leave_pools(session, asset_ids=sorted(closed), now=now)
-    settled = {reduction.asset_id: reduction.on for reduction in reductions if reduction.asset_id in closed}
+    settled = _settled(session, [asset_id for asset_id, left in owed.items() if not left])
+    leave_pools(session, asset_ids=sorted(settled), now=now)
     learn_settlements(session, settled=settled)
-    return closed
+    return settled
+
+
+def _settled(session: Session, asset_ids: Sequence[str]) -> dict[str, date]:
+    """The date of the last payment or credit note of each asset, in whatever order they were entered."""
+    query = text("""
+        SELECT asset_id, max(on_date) FROM (
+            SELECT asset_id, value_date AS on_date FROM receipt WHERE asset_id = ANY(:ids)
+            UNION ALL SELECT asset_id, issue_date FROM credit_note WHERE asset_id = ANY(:ids)
+        ) AS reduction GROUP BY asset_id
+    """)
+    return dict(session.execute(query, {"ids": list(asset_ids)}).all())
 
 
 def _lines(session: Session, asset_ids: Sequence[str]) -> Mapping[str, tuple[limits.Line, bool]]:

@@ -15,6 +15,7 @@ from exchange.currencies import commodity
 from exchange.db import copy_rows
 from exchange.errors import Fault
 from exchange.receivables.actions import Origin
+from exchange.receivables.schemas import EARLIEST
 from exchange.registry.actions import Fact, record_many
 from exchange.settlement import rules
 from exchange.settlement.claims import Reduction, lock_positions, reduce
@@ -41,7 +42,7 @@ def enter_credit_notes(
     longer get from the obligor the seller owes, and pays at once as far as its money here goes.
     """
     known = _known_assets(session, [item.asset_id for _, item in items], originator_id=origin.originator_id)
-    positions = lock_positions(session, asset_ids=sorted(known), now=origin.now)
+    positions = lock_positions(session, asset_ids=sorted(known))
     numbers = _known_numbers(session, sorted(known))
     cash = _seller_cash(session, list(positions.values()))
     results: dict[int, tuple[int, Fault] | None] = {}
@@ -60,10 +61,7 @@ def enter_credit_notes(
         positions[item.asset_id] = _after(position, effect)
     _store(session, credited, now=origin.now)
     _post(session, credited, now=origin.now)
-    reductions = [
-        Reduction(one.item.asset_id, one.dilution.amount_minor, one.dilution.paid_minor, one.item.issue_date)
-        for one in credited
-    ]
+    reductions = [Reduction(one.item.asset_id, one.dilution.amount_minor, one.dilution.paid_minor) for one in credited]
     reduce(session, reductions=reductions, now=origin.now)
     _tell(session, credited, now=origin.now)
     return results
@@ -83,6 +81,8 @@ def _known_numbers(session: Session, asset_ids: Sequence[str]) -> set[tuple[str,
 
 
 def _seller_cash(session: Session, positions: Sequence[Position]) -> dict[tuple[str, str], int]:
+    """What each seller has here, by currency. Only credit notes spend it, and they wait for each other here."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('settlement.seller_cash'))"))
     purses = {(one.seller_id, one.currency) for one in positions}
     paths = {purse: (books.seller_cash(purse[0]), commodity(purse[1])) for purse in purses}
     found = balances(session.connection(), accounts=sorted(paths.values()))
@@ -103,6 +103,8 @@ def _refused(
         return 404, Fault("not_found", f"{at}/asset_id", "no such asset", item.asset_id)
     if (item.asset_id, item.number) in numbers:
         return 409, Fault("duplicate_credit_note", f"{at}/number", "this credit note was entered before", item.number)
+    if item.issue_date < EARLIEST:
+        return 422, Fault("issue_too_early", f"{at}/issue_date", f"not before {EARLIEST}", item.issue_date)
     if item.issue_date > today:
         message = f"not after today, {today}"
         return 422, Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date)
@@ -117,7 +119,7 @@ def _after(position: Position, effect: Dilution) -> Position:
     return replace(
         position,
         outstanding_minor=position.outstanding_minor - effect.amount_minor,
-        funder_due_minor=position.funder_due_minor - effect.paid_minor,
+        funder_due_minor=position.funder_due_minor - effect.shortfall_minor,
     )
 
 

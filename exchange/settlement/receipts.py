@@ -1,6 +1,6 @@
 """Bank receipts: deposits of funders, payments of obligors, and money for nobody yet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from exchange.currencies import MINOR_DIGITS, commodity
 from exchange.db import copy_rows
 from exchange.errors import Fault
 from exchange.ids import is_id, new_id
+from exchange.receivables.schemas import EARLIEST
 from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
 from exchange.settlement import rules
@@ -76,7 +77,7 @@ def enter_receipts(
             results[index] = refused
     funders = _depositors(session, [item.reference for _, item in fresh])
     asset_ids = [item.reference for _, item in fresh if is_id(item.reference, prefix="ast")]
-    positions = lock_positions(session, asset_ids=asset_ids, now=now)
+    positions = lock_positions(session, asset_ids=asset_ids)
     allocations: list[_Allocation] = []
     for index, item in fresh:
         receipt_id = new_id("rcp", now=now, entropy=services.entropy, purpose=item.bank_reference)
@@ -94,8 +95,8 @@ def enter_receipts(
     done = [(item, outcome) for index, item in fresh if isinstance(outcome := results[index], Entered)]
     _store(session, done, now=now)
     _post(session, done, allocations, now=now)
-    closed = _reduce(session, allocations, now=now)
-    _tell(session, done, allocations, closed=closed, now=now)
+    settled = _reduce(session, allocations, now=now)
+    _tell(session, done, allocations, settled=settled, now=now)
     return results
 
 
@@ -114,6 +115,9 @@ def _refused(index: int, item: ReceiptItem, known: set[str], today: date) -> Ref
     if item.currency not in MINOR_DIGITS:
         message = "a currency in use, ISO 4217"
         return Refused(Fault("unknown_currency", f"{at}/currency", message, item.currency), duplicate=False)
+    if item.value_date < EARLIEST:
+        message = f"not before {EARLIEST}"
+        return Refused(Fault("value_date_too_early", f"{at}/value_date", message, item.value_date), duplicate=False)
     if item.value_date > today:
         message = f"not after today, {today}"
         return Refused(Fault("value_date_in_future", f"{at}/value_date", message, item.value_date), duplicate=False)
@@ -196,10 +200,9 @@ def _allocation_legs(one: _Allocation) -> tuple[Leg, ...]:
     return tuple(rules.collection_legs(one.position, one.shares, amount_minor=one.item.amount_minor))
 
 
-def _reduce(session: Session, allocations: Sequence[_Allocation], *, now: datetime) -> set[str]:
+def _reduce(session: Session, allocations: Sequence[_Allocation], *, now: datetime) -> dict[str, date]:
     reductions = [
-        Reduction(one.position.asset_id, one.shares.applied_minor, one.shares.funder_minor, one.item.value_date)
-        for one in allocations
+        Reduction(one.position.asset_id, one.shares.applied_minor, one.shares.funder_minor) for one in allocations
     ]
     return reduce(session, reductions=reductions, now=now)
 
@@ -209,7 +212,7 @@ def _tell(
     done: Sequence[tuple[ReceiptItem, Entered]],
     allocations: Sequence[_Allocation],
     *,
-    closed: set[str],
+    settled: Mapping[str, date],
     now: datetime,
 ) -> None:
     """Sign each payment, and tell the funders of deposits, collections and assets paid off."""
@@ -236,14 +239,12 @@ def _tell(
         for item, entered in done
         if entered.funder_id is not None
     ]
-    last = dict(zip((one.position.asset_id for one in allocations), pending, strict=True))
     notices += _collections(allocations, pending)
-    for one in allocations:
-        asset_id = one.position.asset_id
-        if asset_id in closed and one.position.funder_id is not None:
-            closed.discard(asset_id)
-            data = {"asset_id": asset_id, "value_date": one.item.value_date.isoformat()}
-            notices.append(Notice(one.position.funder_id, "asset.repaid", data, last[asset_id]))
+    last = {one.position.asset_id: (one, pending_id) for one, pending_id in zip(allocations, pending, strict=True)}
+    for asset_id, (one, pending_id) in last.items():
+        if asset_id in settled and one.position.funder_id is not None:
+            data = {"asset_id": asset_id, "value_date": settled[asset_id].isoformat()}
+            notices.append(Notice(one.position.funder_id, "asset.repaid", data, pending_id))
     tell_many(session, notices=notices, now=now)
 
 

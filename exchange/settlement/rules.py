@@ -15,7 +15,8 @@ WATERFALL = ("funder", "seller")
 class Position:
     """A claim when money or a credit note arrives. Without `funder_id` it is the seller's own.
 
-    `funder_due_minor` is price and discount less what the funder has collected.
+    `funder_due_minor` is what the funder still expects from the obligor, never more than is outstanding: price and
+    discount less what it has collected and what the seller owes it for earlier credit notes.
     """
 
     asset_id: str

@@ -1,0 +1,45 @@
+"""A house for a whole module, or for one example of a state machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from exchange import embedded
+from exchange.services import open_services
+from exchange.settings import Settings
+from tests.conftest import TEMPLATE
+from tests.exchange.house import Client, House, closing, open_house, receivable
+
+_numbers = count(1)
+
+
+@contextmanager
+def house_on(server_url: str, home: Path, *, funders: int = 1) -> Iterator[House]:
+    """A whole exchange on a database of its own, which is gone afterwards."""
+    name = f"house_{home.name}_{next(_numbers)}".replace("-", "_")
+    url = embedded.create_database(server_url, name, template=TEMPLATE)
+    settings = Settings(home=home, database_url=url, seed=7, virtual_clock=True)
+    try:
+        with closing(open_services(settings)) as services:
+            yield open_house(services, funders=funders)
+    finally:
+        embedded.drop_database(server_url, name)
+
+
+def invoice(house: House, *, days: int = 60, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any of its fields
+    """A receivable of today, due in so many days, with a number never used before."""
+    today = house.today
+    dates = {
+        "issue_date": today.isoformat(),
+        "due_date": today.fromordinal(today.toordinal() + days).isoformat(),
+        "confirmation": {"grade": "explicit", "confirmed_date": today.isoformat()},
+    }
+    return receivable(f"INV-{next(_numbers)}", **dates | changes)
+
+
+def twin(house: House, client: Client) -> Client:
+    """The same party's second program, to call at the same time."""
+    client.token = client.token or client.sign_in()
+    return Client(house.app.test_client(), client.client_id, client.key, client.token)
