@@ -120,6 +120,13 @@ def _serve_contract(app: Flask, document: dict[str, Any]) -> None:
         """The OpenAPI document."""
         return http.json_response(document)
 
-    app.register_blueprint(
-        get_swaggerui_blueprint("/docs", "/openapi.json", config={"app_name": "Receivables exchange"})
-    )
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=DOCUMENTATION))
+
+
+DOCUMENTATION = {
+    "app_name": "Receivables exchange",
+    "layout": "BaseLayout",
+    "validatorUrl": None,  # asks nobody outside
+    "tryItOutEnabled": True,
+    "displayRequestDuration": True,
+}

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import marshmallow as ma
 import msgspec
 
-from exchange.errors import Fault, InvalidRequest
+from exchange.errors import Fault, InvalidRequest, MalformedBody
 from exchange.http import json_body
 from exchange.schemas import ItemFault, escaped, faults_of
 
@@ -86,8 +86,11 @@ def _read_item(raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item]
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         at = f"/items/{index}"
-        faults = faults_of(schema, json_body(bytes(raw)), at=at)
-        return faults or [Fault("invalid_item", at, "the item does not fit the contract")]
+        try:
+            value = json_body(bytes(raw))
+        except MalformedBody as refusal:
+            return [Fault("malformed_item", at, refusal.detail)]
+        return faults_of(schema, value, at=at) or [Fault("invalid_item", at, "the item does not fit the contract")]
 
 
 def _envelope_refusal(body: Any) -> InvalidRequest:  # noqa: ANN401 - whatever JSON holds

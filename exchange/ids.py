@@ -24,7 +24,7 @@ def new_id(prefix: str, *, now: datetime, entropy: Entropy, purpose: str) -> str
 
 def is_id(value: str, *, prefix: str) -> bool:
     """Whether `value` is written like an id of this prefix."""
-    return re.fullmatch(PATTERN.format(prefix=prefix), value) is not None
+    return re.fullmatch(PATTERN.format(prefix=re.escape(prefix)), value) is not None
 
 
 def _base32(value: int) -> str:

@@ -80,11 +80,15 @@ class Fired(Base):
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
-def set_virtual_time(session: Session, *, moment: datetime) -> None:
-    """Move the virtual clock to `moment` and wake the workers."""
+def set_virtual_time(session: Session, *, moment: datetime) -> bool:
+    """Move the virtual clock to `moment` and wake the workers; False when it stands later already."""
     row = insert(VirtualTime).values(clock_id=1, moment=moment)
-    session.execute(row.on_conflict_do_update(index_elements=["clock_id"], set_={"moment": moment}))
+    forward = row.on_conflict_do_update(
+        index_elements=["clock_id"], set_={"moment": moment}, where=VirtualTime.moment <= moment
+    )
+    moved = session.execute(forward.returning(VirtualTime.clock_id)).first() is not None
     wake(session, Wakes.CLOCK)
+    return moved
 
 
 def enqueue(session: Session, *, job: str, payload: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 Open to an operator's bearer token, and to whoever sits at the machine when `console_open` is set.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from exchange.console import lives
 from exchange.console.formats import FILTERS
 from exchange.console.overview import overview
 from exchange.errors import Forbidden, NotFound, Refusal, Unauthenticated, Unavailable
-from exchange.http import caller_of_request, problem_response, services
+from exchange.http import PROBLEM, caller_of_request, problem_response, services
 from exchange.ids import is_id
 from exchange.operations.queries import checks, clock_state
 
@@ -26,6 +27,7 @@ public = Blueprint("console", __name__, template_folder="templates", static_fold
 
 HTML = "text/html"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+PORT = re.compile(r":[0-9]*$")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -97,7 +99,7 @@ def harden(response: Response) -> Response:
 @public.errorhandler(Refusal)
 def refuse(error: Refusal) -> Response:
     """A page for a browser, a problem for everything else."""
-    if not request.accept_mimetypes.accept_html or request.accept_mimetypes.best is None:
+    if request.accept_mimetypes.best_match((PROBLEM, HTML)) != HTML:
         return problem_response(error)
     sign_in = isinstance(error, Unauthenticated | Forbidden)
     page = render_template("console/refusal.html", error=error, sign_in=sign_in)
@@ -112,7 +114,7 @@ def teach(state: Any) -> None:  # noqa: ANN401 - Flask's set-up state
 
 def _at_the_machine() -> bool:
     """Whether the console is open and was asked for by a local name: no foreign site can borrow a browser for that."""
-    return services().settings.console_open and request.host.rpartition(":")[0] in LOOPBACK
+    return services().settings.console_open and PORT.sub("", request.host) in LOOPBACK
 
 
 def _found(template: str, name: str, prefix: str, read: Callable[[Look], dict[str, Any] | None]) -> str:

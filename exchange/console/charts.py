@@ -96,7 +96,8 @@ def columns(
             tip = f"{day}: {names[kind]} {write(amounts[number])}"
             bars.append(Bar(_r(LEFT + number * slot), _r(y), _r(slot - GAP), _r(height), kind, tip))
     every = max(math.ceil(len(days) / DATE_LABELS), 1)
-    across = [Tick(_r(LEFT + (n + 0.5) * slot), f"{day:%d %b}") for n, day in enumerate(days) if n % every == 0]
+    form = "%d %b" if len({day.year for day in days}) < 2 else "%b %Y"  # noqa: PLR2004 - one year needs no name
+    across = [Tick(_r(LEFT + (n + 0.5) * slot), f"{day:{form}}") for n, day in enumerate(days) if n % every == 0]
     up = [Tick(_r(BASE - value / top * INNER_HEIGHT), write(value)) for value in range(0, top + 1, step)]
     return Columns(bars, across, up)
 

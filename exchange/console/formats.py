@@ -70,6 +70,14 @@ def words(code: str | None) -> str:
     return DASH if code is None else code.replace("_", " ")
 
 
+def milestone(kind: str) -> str:
+    """A fact of servicing as words, such as `reminder, 7 days before` or `late, day 16 after grace`."""
+    name, _, number = kind.partition("_")
+    if name == "reminder":
+        return "reminder on the due date" if number == "0" else f"reminder, {number} days before"
+    return f"late, day {number} after grace" if name == "late" else words(kind)
+
+
 FILTERS = {
     "amount": amount,
     "money": money,
@@ -80,4 +88,5 @@ FILTERS = {
     "day": day,
     "moment": moment,
     "words": words,
+    "milestone": milestone,
 }

@@ -31,7 +31,7 @@ BY_STATE = """
     SELECT receivable.currency,
            CASE WHEN confirmation.outcome = 'refused' THEN 'void' ELSE coalesce(claim.state, 'submitted') END AS state,
            count(*) AS assets, sum(receivable.face_minor)::bigint AS face_minor,
-           coalesce(sum(claim.outstanding_minor), 0)::bigint AS outstanding_minor
+           sum(claim.outstanding_minor)::bigint AS outstanding_minor
     FROM receivable
     LEFT JOIN confirmation ON confirmation.asset_id = receivable.asset_id
     LEFT JOIN claim ON claim.asset_id = receivable.asset_id

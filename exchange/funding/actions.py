@@ -51,7 +51,7 @@ def commit(
 ) -> None:
     """Take an offer, whole or the assets named (`OfferNotOpen`, `NotInOffer`, `NotFound`); the rest is free again."""
     offer = _open_offer(session, offer_id=offer_id, funder_id=funder_id, now=now)
-    offered = live_assets(session, pool_id=offer.pool_id)
+    offered = _offered(session, pool_id=offer.pool_id)
     taken = rules.chosen(asset_ids, offered=offered)
     pools.release(session, asset_ids=sorted(offered - taken), now=now)
     pools.set_state(session, pool_id=offer.pool_id, asset_ids=sorted(taken), state="committed")
@@ -122,12 +122,6 @@ def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> 
     )
 
 
-def live_assets(session: Session, *, pool_id: str) -> set[str]:
-    """The assets still in a pool."""
-    query = text("SELECT asset_id FROM pool_asset WHERE pool_id = :id AND released_at IS NULL")
-    return set(session.execute(query, {"id": pool_id}).scalars())
-
-
 def _offer(session: Session, pool: Any, *, services: Services, today: date, now: datetime) -> None:  # noqa: ANN401 - a row
     offer_id = new_id("ofr", now=now, entropy=services.entropy, purpose=pool.pool_id)
     cash, reserved = books.funder_cash(pool.funder_id), books.funder_reserved(pool.funder_id)
@@ -146,7 +140,7 @@ def _offer(session: Session, pool: Any, *, services: Services, today: date, now:
             hold(session.connection(), requests=[request], now=now)
     except InsufficientFunds:
         # The cash was there when the round counted it and has left since: no offer without money behind it.
-        pools.release(session, asset_ids=sorted(live_assets(session, pool_id=pool.pool_id)), now=now)
+        pools.release(session, asset_ids=sorted(_offered(session, pool_id=pool.pool_id)), now=now)
         return
     until = rules.valid_until(now, time_zone=services.settings.time_zone)
     values = {
@@ -187,6 +181,15 @@ def _open_offer(session: Session, *, offer_id: str, funder_id: str, now: datetim
     return offer
 
 
+def _offered(session: Session, *, pool_id: str) -> set[str]:
+    """The assets still in an offer; their claims are locked before any obligor's limit, as everybody locks them."""
+    query = text("""
+        SELECT asset_id FROM claim WHERE pool_id = :id AND state IN ('reserved', 'committed')
+        ORDER BY asset_id FOR UPDATE
+    """)
+    return set(session.execute(query, {"id": pool_id}).scalars())
+
+
 def _answer(
     session: Session,
     offer: Offer,
@@ -210,7 +213,7 @@ def _let_go(
     today: date,
     now: datetime,
 ) -> None:
-    pools.release(session, asset_ids=sorted(live_assets(session, pool_id=offer.pool_id)), now=now)
+    pools.release(session, asset_ids=sorted(_offered(session, pool_id=offer.pool_id)), now=now)
     _void_hold(session, offer, today=today, now=now)
     _answer(session, offer, outcome=outcome, reason=reason, answered_by=answered_by, now=now)
 

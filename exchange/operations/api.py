@@ -33,16 +33,18 @@ def health() -> Response:
 @room.operation("/clock", roles=list(Role), result=ClockShown)
 def show_clock(call: Call) -> dict[str, Any]:
     """The exchange's time, and whether everything up to it is done. `Prefer: wait=10` waits until it is (RFC 7240)."""
-    patience = rules.patience_seconds(request.headers.get("Prefer"))
-    return _quiet_or_late(call, until=time.monotonic() + patience)
+    return _quiet_or_late(call)
 
 
 @room.operation("/clock", method="PUT", roles=[Role.OPERATOR], body=ClockSchema, result=ClockShown)
 def move_clock(call: Call) -> dict[str, Any]:
-    """Move the virtual clock forward."""
+    """Move the virtual clock forward. `Prefer: wait=10` waits until everything due by then is done."""
     rules.check_move(virtual=call.services.settings.virtual_clock, now=call.now, to=call.body["now"])
-    jobs.set_virtual_time(call.session, moment=call.body["now"])
-    return queries.clock_state(call.session, services=call.services)
+    # In a transaction of its own: workers act on a move only when they see it.
+    with call.services.database.transaction() as session:
+        if not jobs.set_virtual_time(session, moment=call.body["now"]):
+            raise rules.backwards(call.body["now"])
+    return _quiet_or_late(call)
 
 
 @room.operation("/checks", roles=[Role.OPERATOR, Role.AUDITOR], result=ChecksShown)
@@ -52,8 +54,9 @@ def run_checks(call: Call) -> dict[str, Any]:
         return queries.checks(session, services=call.services)
 
 
-def _quiet_or_late(call: Call, *, until: float) -> dict[str, Any]:
-    """The clock's state once nothing is pending, or whatever it is when patience ends."""
+def _quiet_or_late(call: Call) -> dict[str, Any]:
+    """The clock's state once nothing is pending, or whatever it is when the caller's patience ends."""
+    until = time.monotonic() + rules.patience_seconds(request.headers.get("Prefer"))
     while True:
         state = queries.clock_state(call.session, services=call.services)
         if state["quiet"] or time.monotonic() >= until:

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from http import HTTPStatus
 
-from exchange.errors import Refusal
+from exchange.errors import Fault, Refusal
 
 LONGEST_WAIT_SECONDS = 30
 WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,4})(?![0-9])", re.ASCII)
@@ -30,7 +30,13 @@ def check_move(*, virtual: bool, now: datetime, to: datetime) -> None:
     if not virtual:
         raise ClockNotVirtual("Start the exchange with EXCHANGE_VIRTUAL_CLOCK=1 to move its clock.")
     if to < now:
-        raise ClockMovesForward(f"It is {now:%Y-%m-%dT%H:%M:%SZ} already.")
+        raise backwards(to)
+
+
+def backwards(to: datetime) -> ClockMovesForward:
+    """The refusal of a move to `to`, which is past: it may have become so while we looked."""
+    fault = Fault("clock_moves_forward", "/now", "not before the exchange's time", to)
+    return ClockMovesForward("It is later than that already.", faults=(fault,))
 
 
 def patience_seconds(prefer: str | None) -> int:

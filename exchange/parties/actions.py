@@ -5,15 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import Executable, delete, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from exchange.auth import Role
 from exchange.entropy import Entropy
+from exchange.errors import Refusal
 from exchange.ids import new_id
 from exchange.keyring import Keyring
 from exchange.parties.models import ApiClient, Company, Controller, Funder, Originator, UsedAssertion
+
+
+class PartyExists(Refusal):
+    """On a virtual clock that stands still, under a seed, name and moment alone decide the id."""
+
+    code = "party_exists"
+    title = "This party has just been entered"
 
 
 class CompanyKey(NamedTuple):
@@ -53,7 +61,8 @@ def register_client(
 def register_originator(session: Session, *, name: str, now: datetime, entropy: Entropy) -> str:
     """A new originator; gives its id."""
     originator_id = new_id("org", now=now, entropy=entropy, purpose=name)
-    session.execute(insert(Originator).values(originator_id=originator_id, name=name, created_at=now))
+    row = upsert(Originator).values(originator_id=originator_id, name=name, created_at=now)
+    _enter_new(session, row.on_conflict_do_nothing().returning(Originator.originator_id), name=name)
     return originator_id
 
 
@@ -62,8 +71,14 @@ def register_funder(session: Session, *, name: str, now: datetime, entropy: Entr
     funder_id = new_id("fnd", now=now, entropy=entropy, purpose=name)
     deposit_reference = new_id("dep", now=now, entropy=entropy, purpose=name)
     values = {"funder_id": funder_id, "name": name, "deposit_reference": deposit_reference, "created_at": now}
-    session.execute(insert(Funder).values(**values))
+    row = upsert(Funder).values(**values)
+    _enter_new(session, row.on_conflict_do_nothing().returning(Funder.funder_id), name=name)
     return funder_id, deposit_reference
+
+
+def _enter_new(session: Session, row: Executable, *, name: str) -> None:
+    if session.execute(row).first() is None:
+        raise PartyExists(f"A party with the name {name!r} was entered at this very moment.")
 
 
 def use_assertion(session: Session, *, client_id: str, jti: str, expires_at: datetime, now: datetime) -> bool:

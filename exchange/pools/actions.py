@@ -37,6 +37,8 @@ def create_mandate(
     session: Session, *, services: Services, funder_id: str, name: str, terms: Terms, now: datetime
 ) -> tuple[str, int]:
     """Put a mandate in force; the same name again is a new version of it. Gives its id and version."""
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:mandate, 0))")
+    session.execute(lock, {"mandate": f"pools.mandate {funder_id} {name}"})
     last = select(Mandate.mandate_id, func.max(Mandate.version)).where(
         Mandate.funder_id == funder_id, Mandate.name == name
     )
@@ -62,8 +64,8 @@ def clear_round(session: Session, *, services: Services, cut_off_at: datetime, t
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('pools.round'))"))
     if session.execute(select(Round).where(Round.cut_off_at == cut_off_at)).first() is not None:
         return
-    candidates = queries.candidates(session)
-    assets = queries.free_assets(session, currencies={candidate.terms.currency for candidate in candidates})
+    assets = queries.free_assets(session)
+    candidates = queries.candidates(session) if assets else []
     checkpoint = log.latest_checkpoint(session.connection())
     seed = checkpoint.root if checkpoint else b""
     matches = _match(session, assets, candidates, seed=seed, today=today)

@@ -74,6 +74,8 @@ def explain_mandate(call: Call, mandate_id: str, asset_id: str) -> dict[str, Any
     room_minor = limits.lock_room(call.session, lines=[line]).get(line, 0)
     today = business_date(call.now, time_zone=call.services.settings.time_zone)
     reasons = rules.why_not(candidate, asset, room_minor=room_minor, today=today)
+    if not queries.is_free(call.session, asset_id=asset_id):
+        reasons.insert(0, rules.WhyNot("not_free", limit=True, actual=False))
     return {
         "matches": not reasons,
         "version": candidate.version,

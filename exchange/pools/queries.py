@@ -1,6 +1,5 @@
 """Reads for the matcher and for funders."""
 
-from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -27,19 +26,22 @@ ASSETS = """
 """
 
 
-def free_assets(session: Session, *, currencies: Collection[str]) -> list[FreeAsset]:
-    """Every free asset in these currencies, locked until the transaction ends."""
-    query = text(
-        f"{ASSETS} WHERE claim.state = 'free' AND claim.currency = ANY(:currencies) "
-        "ORDER BY claim.asset_id FOR UPDATE OF claim"
-    )
-    return [FreeAsset(*row) for row in session.execute(query, {"currencies": sorted(currencies)})]
+def free_assets(session: Session) -> list[FreeAsset]:
+    """Every free asset, locked until the transaction ends."""
+    query = text(f"{ASSETS} WHERE claim.state = 'free' ORDER BY claim.asset_id FOR UPDATE OF claim")
+    return [FreeAsset(*row) for row in session.execute(query)]
 
 
 def asset(session: Session, *, asset_id: str) -> FreeAsset | None:
     """One listed asset, whatever its state."""
     row = session.execute(text(f"{ASSETS} WHERE claim.asset_id = :id"), {"id": asset_id}).first()
     return FreeAsset(*row) if row else None
+
+
+def is_free(session: Session, *, asset_id: str) -> bool:
+    """Whether a listed asset is its seller's to be offered: only such assets are in a round."""
+    query = text("SELECT state = 'free' FROM claim WHERE asset_id = :id")
+    return bool(session.execute(query, {"id": asset_id}).scalar_one())
 
 
 def mandates(session: Session, *, funder_id: str | None = None) -> list[Mandate]:

@@ -177,7 +177,13 @@ class ConfirmationsSchema(Schema):
     items = List(Nested(ConfirmationSchema), 1, 1000, required=True)
 
 
-class ConfirmationResults(ma.Schema):
-    """One result for each item, in the same order. 201: kept; 404, 409, 422: see `errors`."""
+class ConfirmationResult(ItemResult):
+    """What became of one answer. 201: kept; 404, 409, 422: see `errors`."""
 
-    items = ma.fields.List(ma.fields.Nested(ItemResult), required=True)
+    asset_id = Id("ast")
+
+
+class ConfirmationResults(ma.Schema):
+    """One result for each item, in the same order."""
+
+    items = ma.fields.List(ma.fields.Nested(ConfirmationResult), required=True)

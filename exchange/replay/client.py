@@ -63,11 +63,11 @@ class ApiClient:
 
     def get(self, path: str, *, wait_seconds: int = 0) -> Any:  # noqa: ANN401 - whatever the operation answers
         """Read; `wait_seconds` lets an operation that can wait do so."""
-        return self._call("GET", path, None, {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {})
+        return self._call("GET", path, None, _patience(wait_seconds))
 
-    def put(self, path: str, body: object) -> Any:  # noqa: ANN401 - same
-        """Set; the same request may be repeated without harm."""
-        return self._call("PUT", path, body, {})
+    def put(self, path: str, body: object, *, wait_seconds: int = 0) -> Any:  # noqa: ANN401 - same
+        """Set; the same request may be repeated without harm. `wait_seconds` as for `get`."""
+        return self._call("PUT", path, body, _patience(wait_seconds))
 
     def post(self, path: str, body: object, *, key: str | None = None) -> Any:  # noqa: ANN401 - same
         """Ask for something to be done, once under each idempotency `key`. A refusal raises `ApiProblem`."""
@@ -113,6 +113,10 @@ class ApiClient:
         content = {"Content-Type": "application/x-www-form-urlencoded"}
         status, answer = send(self._pool, "POST", "/oauth/token", body=encoded, headers=content)
         return cast("dict[str, Any]", _read("POST /oauth/token", status, answer))
+
+
+def _patience(wait_seconds: int) -> dict[str, str]:
+    return {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
 
 
 def pool_of(base_url: str) -> urllib3.HTTPConnectionPool:

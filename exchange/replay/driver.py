@@ -136,7 +136,8 @@ def live_day(world: World, day: date, *, plan: Day, issuing: bool) -> None:
 def set_clock(world: World, day: date, at: time_of_day) -> None:
     """Move the exchange's clock to a local time and wait until all that falls due then is done."""
     moment = datetime.combine(day, at, tzinfo=world.time_zone).astimezone(UTC)
-    state = world.operator.put("/v1/clock", {"now": moment.strftime("%Y-%m-%dT%H:%M:%SZ")})
+    body = {"now": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    state = world.operator.put("/v1/clock", body, wait_seconds=_WAIT_SECONDS)
     if not state["quiet"]:
         wait_quiet(world)
 

@@ -20,12 +20,11 @@ WAITING = text("""
 @contextmanager
 def held_back(services: Services, lock: str, *calls: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
     """Run `lock`, start the calls, and let the block begin when all of them wait; it ends by letting them go."""
-    with ThreadPoolExecutor(len(calls)) as pool:
-        with services.database.transaction() as holder:
-            holder.execute(text(lock))
-            futures = [pool.submit(call) for call in calls]
-            wait_for(services, len(calls), futures)
-            yield futures
+    with ThreadPoolExecutor(len(calls)) as pool, services.database.transaction() as holder:
+        holder.execute(text(lock))
+        futures = [pool.submit(call) for call in calls]
+        wait_for(services, len(calls), futures)
+        yield futures
 
 
 def at_once(services: Services, lock: str, *calls: Callable[[], Any]) -> list[Any]:
@@ -45,3 +44,10 @@ def wait_for(services: Services, count: int, futures: Sequence[Future[Any]] = ()
             return found
         time.sleep(0.005)
     raise AssertionError(f"{len(found)} of {count} wait; done: {[future for future in futures if future.done()]}")
+
+
+def terminate(services: Services) -> None:
+    """Kill, as the operating system would, whoever waits for a lock."""
+    with services.database.engine.connect() as connection:
+        for pid in wait_for(services, 1):
+            connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

@@ -33,12 +33,12 @@ LAWS = {
         WHERE released_at IS NULL AND NOT EXISTS (SELECT FROM offer WHERE offer.pool_id = pool_asset.pool_id)
     """,
     "money is held for exactly the offers that are not over": """
-        SELECT funder_id, held, balance_minor FROM (
-            SELECT funder_id, sum(held_minor) FILTER (
+        SELECT funder_id, currency, held, balance_minor FROM (
+            SELECT funder_id, currency, sum(held_minor) FILTER (
                 WHERE outcome IS NULL OR (outcome = 'committed' AND purchased_on IS NULL)
-            ) AS held FROM offer GROUP BY 1
+            ) AS held FROM offer JOIN pool USING (pool_id, funder_id) GROUP BY 1, 2
         ) AS offers
-        JOIN books_accounts ON path = 'funder/' || funder_id || '/reserved'
+        JOIN books_accounts ON path = 'funder/' || funder_id || '/reserved' AND commodity LIKE currency || '/%'
         JOIN books_balances USING (account_id)
         WHERE balance_minor <> coalesce(held, 0)
     """,
@@ -54,15 +54,16 @@ LAWS = {
               IS DISTINCT FROM ('assigned', balance_minor::bigint, 'funder/' || funder_id || '/title')
     """,
     "a funder's money is its deposits and collections less what it bought": """
-        SELECT funder_id, sum(amount) FROM (
-            SELECT funder_id, amount_minor AS amount FROM receipt WHERE outcome = 'deposited'
+        SELECT funder_id, currency, sum(amount) FROM (
+            SELECT funder_id, currency, amount_minor AS amount FROM receipt WHERE outcome = 'deposited'
             UNION ALL
-            SELECT funder_id, collected_minor - CASE WHEN bought_on IS NULL THEN 0 ELSE price_minor END
+            SELECT funder_id, currency, collected_minor - CASE WHEN bought_on IS NULL THEN 0 ELSE price_minor END
             FROM pool_asset JOIN pool USING (pool_id)
             UNION ALL
-            SELECT split_part(path, '/', 2), -balance_minor FROM books_accounts JOIN books_balances USING (account_id)
+            SELECT split_part(path, '/', 2), split_part(commodity, '/', 1), -balance_minor
+            FROM books_accounts JOIN books_balances USING (account_id)
             WHERE path LIKE 'funder/%/cash' OR path LIKE 'funder/%/reserved'
-        ) AS parts GROUP BY 1 HAVING sum(amount) <> 0
+        ) AS parts GROUP BY 1, 2 HAVING sum(amount) <> 0
     """,
     "no mandate is over its budget or its caps": """
         SELECT mandate.mandate_id, sum(used.price), max(used.by_obligor), max(used.by_seller) FROM (
@@ -93,7 +94,7 @@ def sound(house: House) -> None:
 def claims(house: House) -> dict[str, str]:
     """The state of each claim."""
     with house.services.database.snapshot() as session:
-        return {asset_id: state for asset_id, state in session.execute(text("SELECT asset_id, state FROM claim"))}
+        return dict(session.execute(text("SELECT asset_id, state FROM claim")).all())
 
 
 def money(house: House, funder: int = 0, *, currency: str = "CNY/2") -> tuple[int, int]:

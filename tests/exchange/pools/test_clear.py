@@ -61,7 +61,9 @@ def test_the_matcher_agrees_with_why_not(
             name: price_of(one.terms, face_minor=asset.face_minor, tenor_days=tenor_days, grade=asset.grade)
             for name, one in free.items()
         }
-        liked = {name: (price.discount_minor, price.holdback_minor, free[name].terms.rank) for name, price in prices.items()}
+        liked = {
+            name: (price.discount_minor, price.holdback_minor, free[name].terms.rank) for name, price in prices.items()
+        }
         assert match.price == prices[match.mandate_id]
         assert liked[match.mandate_id] == min(liked.values())
         before.append(match)

@@ -52,13 +52,13 @@ def dated(house: House, *, days: int = 60) -> dict[str, Any]:
     return {"issue_date": today.isoformat(), "due_date": due.isoformat(), "confirmation": confirmation}
 
 
-def buy(house: House, *items: dict[str, Any], funder: int = 0, **terms: object) -> list[str]:
-    """Submit the items and let a funder buy them the same day; the business day after today begins."""
+def buy(house: House, *items: dict[str, Any], funder: int = 0, days: int = 60, **terms: object) -> list[str]:
+    """Submit the items tomorrow, due `days` later, and let a funder buy them the same day."""
     house.move(9, days=1)
     house.deposit(funder, 10**9)
     wanted: dict[str, object] = {"advance_bps": 9_000, "auto_commit": True}
     house.funders[funder].post("/v1/mandates", mandate(**(wanted | terms)))
-    asset_ids = house.submit(*(item | dated(house) for item in items))
+    asset_ids = house.submit(*(item | dated(house, days=days) for item in items))
     house.move(10, 30)
     house.move(14, 30)
     assert {asset(house, one)["claim"] for one in asset_ids} == {"assigned"}

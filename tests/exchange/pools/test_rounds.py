@@ -1,0 +1,290 @@
+"""Rounds in the database: once for each cut-off, whole or not at all, and never more than limits and cash allow."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from exchange.pools import jobs, queries
+from ledger import log
+from tests.exchange.house import House, mandate, receipt
+from tests.exchange.pools.contention import at_once, held_back, terminate
+from tests.exchange.pools.shared import invoice
+from tests.exchange.pools.soundness import claims, sound
+
+TEN = datetime(2026, 3, 2, 2, tzinfo=UTC)
+CONTROLLER = {"controller": {"national_id": "11010519491231002X"}}
+
+
+def clear(house: House, cut_off_at: datetime = TEN) -> Callable[[], None]:
+    """A worker that clears the round of a cut-off."""
+
+    def work() -> None:
+        with house.services.database.transaction() as session:
+            jobs.clear_round(house.services, session, {"fire_at": cut_off_at.isoformat()})
+
+    return work
+
+
+def ready(house: House, count: int = 2, **changes: object) -> list[str]:
+    """A funder with a mandate and money, and some free assets of one million each."""
+    house.deposit(0, 50_000_000)
+    house.funders[0].post("/v1/mandates", mandate(**changes))
+    return house.submit(*(invoice(house) for _ in range(count)))
+
+
+def rows(house: House, table: str) -> int:
+    """How many rows a table has."""
+    with house.services.database.snapshot() as session:
+        return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 - a name of ours
+
+
+def why_not(house: House, mandate_id: str, asset_id: str) -> list[str]:
+    """The codes of the first funder's reasons."""
+    answer = house.funders[0].get(f"/v1/mandates/{mandate_id}/why-not/{asset_id}")
+    assert answer["matches"] == (not answer["refusals"])
+    return [reason["code"] for reason in answer["refusals"]]
+
+
+def test_a_round_is_cleared_once(house: House) -> None:
+    """The same cut-off again does nothing, even when there are new free assets; two workers at once are one round."""
+    ready(house)
+    assert (
+        at_once(house.services, "SELECT pg_advisory_xact_lock(hashtext('pools.round'))", *[clear(house)] * 3)
+        == [None] * 3
+    )
+    assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (1, 1, 2)
+    house.submit(invoice(house))
+    clear(house)()
+    assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (1, 1, 2)
+    sound(house)
+    house.move(10, 30)
+    assert rows(house, "clearing_round") == 1
+    assert len(house.funders[0].get("/v1/offers")["items"]) == 1
+    sound(house)
+
+
+def test_rounds_at_once_sell_nothing_twice(house: House) -> None:
+    """Rounds of different cut-offs, started at the same moment, share assets and limits between them."""
+    ready(house, 3)
+    moments = [TEN.replace(minute=minute) for minute in (0, 1, 2)]
+    lock = "SELECT FROM claim ORDER BY asset_id FOR UPDATE"
+    calls = [clear(house, moment) for moment in moments]
+    assert at_once(house.services, lock, *calls) == [None] * 3
+    assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (3, 1, 3)
+    house.run()
+    sound(house)
+
+
+@pytest.mark.parametrize(
+    "lock",
+    ["SELECT FROM claim FOR UPDATE", "SELECT FROM exposure FOR UPDATE", "LOCK TABLE work_item IN SHARE MODE"],
+)
+def test_a_worker_killed_in_a_round_leaves_nothing(house: House, lock: str) -> None:
+    """Killed before or after it wrote the pools: no round, no pool, no offer; the next worker does it all."""
+    asset_ids = ready(house)
+    with held_back(house.services, lock, clear(house)) as (worker,):
+        terminate(house.services)
+        assert isinstance(worker.exception(timeout=10), OperationalError)
+    assert [rows(house, name) for name in ("clearing_round", "pool", "pool_asset", "offer")] == [0] * 4
+    assert set(claims(house).values()) == {"free"}
+    sound(house)
+    house.move(10, 30)
+    assert claims(house) == dict.fromkeys(asset_ids, "reserved")
+    sound(house)
+
+
+def test_a_round_without_its_locks_would_fail(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were an asset paid after it was read as free, the whole round would be undone."""
+    (asset_id,) = ready(house, 1)
+    with house.services.database.snapshot() as session:
+        stale = queries.asset(session, asset_id=asset_id)
+    house.operator.post("/v1/receipts", {"items": [receipt(asset_id, 1_000_000, value_date=house.today)]})
+    monkeypatch.setattr(queries, "free_assets", lambda *_, **__: [stale])
+    with pytest.raises(RuntimeError, match="not free any more"):
+        clear(house)()
+    assert rows(house, "pool") == 0
+
+
+def test_the_seed_is_the_published_checkpoint(house: House) -> None:
+    """A round's seed is the root that everybody could read before it."""
+    ready(house)
+    with house.services.database.snapshot() as session:
+        checkpoint = log.latest_checkpoint(session.connection())
+    clear(house)()
+    with house.services.database.snapshot() as session:
+        seed = session.execute(text("SELECT seed FROM clearing_round")).scalar_one()
+    assert checkpoint is not None
+    assert seed == checkpoint.root.hex()
+
+
+def test_a_round_before_anything(house: House) -> None:
+    """No log, no mandates, no assets: an empty round, whose seed is nothing."""
+    clear(house)()
+    with house.services.database.snapshot() as session:
+        row = session.execute(text("SELECT seed, asset_count, matched_count, matched_face FROM clearing_round")).one()
+    assert tuple(row) == ("", 0, 0, {})
+    assert rows(house, "work_item") == 0
+
+
+def test_why_not_says_what_the_round_does(house: House) -> None:
+    """Asked before the round, the answer is the round's: an asset is offered if and only if nothing is against it."""
+    house.deposit(0, 50_000_000)
+    terms = mandate(max_tenor_days=90, max_face_minor=2_000_000, recourse=["without"], max_pd_ppm=500_000)
+    mandate_id = house.funders[0].post("/v1/mandates", terms)["mandate_id"]
+    seller, obligor = ({"scheme": "platform", "value": name} | CONTROLLER for name in ("kin-1", "kin-2"))
+    assets = house.submit(
+        invoice(house),
+        invoice(house, days=91),
+        invoice(house, days=0),
+        invoice(house, face_minor=2_000_001),
+        invoice(house, recourse="with", confirmation={"grade": "deemed", "confirmed_date": "2026-03-02"}),
+        invoice(house, currency="USD"),
+        invoice(house, seller=seller, obligor=obligor),
+        invoice(house, seller=seller),
+    )
+    reasons = {asset_id: why_not(house, mandate_id, asset_id) for asset_id in assets}
+    assert list(reasons.values()) == [
+        [],
+        ["max_tenor"],
+        ["min_tenor"],
+        ["max_face"],
+        ["recourse"],
+        ["currency"],
+        ["related_party"],
+        [],
+    ]
+    house.move(10, 30)
+    assert {asset_id for asset_id, state in claims(house).items() if state == "reserved"} == {
+        asset_id for asset_id, found in reasons.items() if not found
+    }
+    sound(house)
+
+
+def test_an_asset_that_is_not_free_matches_nothing(house: House) -> None:
+    """Offered, committed, bought or paid: no round gives it to anybody, and why-not says so first."""
+    (asset_id,) = ready(house, 1)
+    (own,) = house.funders[0].get("/v1/mandates")["items"]
+    assert why_not(house, own["mandate_id"], asset_id) == []
+    house.move(10, 30)
+    assert why_not(house, own["mandate_id"], asset_id) == ["not_free"]
+    (offer,) = house.funders[0].get("/v1/offers")["items"]
+    house.funders[0].post(f"/v1/offers/{offer['offer_id']}/commitment", {})
+    house.move(14, 30)
+    assert why_not(house, own["mandate_id"], asset_id) == ["not_free"]
+    house.operator.post("/v1/receipts", {"items": [receipt(asset_id, 1_000_000, value_date=house.today)]})
+    assert why_not(house, own["mandate_id"], asset_id)[:2] == ["not_free", "min_face"]
+
+
+def test_budget_and_caps_count_over_rounds_and_versions(house: House) -> None:
+    """What a mandate holds from earlier rounds, under any of its versions, counts; a narrower one takes no more."""
+    house.deposit(0, 50_000_000)
+    bank = house.funders[0]
+    wide = mandate(name="core", base_rate_bps=0, budget_minor=3_000_000, obligor_cap_minor=2_000_000)
+    bank.post("/v1/mandates", wide)
+    other = {"scheme": "platform", "value": "obligor-2"}
+    house.submit(*(invoice(house) for _ in range(3)))
+    house.move(10, 30)
+    assert sorted(claims(house).values()) == ["free", "reserved", "reserved"]
+    answer = bank.post("/v1/mandates", wide | {"budget_minor": 2_000_000})
+    (offer,) = bank.get("/v1/offers")["items"]
+    assert (offer["mandate_version"], answer["version"]) == (1, 2)
+    bank.post(f"/v1/offers/{offer['offer_id']}/commitment", {})
+    (extra,) = house.submit(invoice(house, obligor=other))
+    assert why_not(house, answer["mandate_id"], extra) == ["budget"]
+    house.move(10, 30, days=1)
+    assert sorted(claims(house).values()) == ["assigned", "assigned", "free", "free"]
+    assert bank.get("/v1/mandates")["items"][0]["used_minor"] == 2_000_000
+    bank.post("/v1/mandates", wide)
+    house.move(10, 30, days=1)
+    assert claims(house)[extra] == "reserved"
+    sound(house)
+
+
+def test_a_part_paid_asset_is_offered_at_what_is_still_owed(house: House) -> None:
+    """The face in a pool is what is left, and so is the price."""
+    (asset_id,) = ready(house, 1, base_rate_bps=0)
+    house.operator.post("/v1/receipts", {"items": [receipt(asset_id, 400_000, value_date=house.today)]})
+    house.move(10, 30)
+    (offer,) = house.funders[0].get("/v1/offers")["items"]
+    assert (offer["face_minor"], offer["price_minor"]) == (600_000, 600_000)
+    sound(house)
+
+
+def test_obligors_limit_over_all_funders(house: House) -> None:
+    """Many mandates with much money together never take more than the obligor's limit leaves."""
+    house.add_funder("Second")
+    for funder in (0, 1):
+        house.deposit(funder, 10**9)
+        house.funders[funder].post("/v1/mandates", mandate())
+    house.submit(*(invoice(house, face_minor=7_000_000) for _ in range(12)))
+    for _ in range(2):
+        house.move(10, 30, days=1)
+        sound(house)
+    taken = [state for state in claims(house).values() if state != "free"]
+    with house.services.database.snapshot() as session:
+        limit_minor = session.execute(text("SELECT limit_minor FROM exposure")).scalar_one()
+    assert 0 < len(taken) == limit_minor // 7_000_000 < 12
+
+
+def test_days_missed_are_caught_up(house: House) -> None:
+    """A clock that jumps over days runs every round once; later ones do not spend money that is held already."""
+    house.deposit(0, 1_500_000)
+    house.funders[0].post("/v1/mandates", mandate())
+    house.submit(*(invoice(house) for _ in range(3)))
+    house.move(10, 30, days=3)
+    assert rows(house, "clearing_round") == 4
+    assert sorted(claims(house).values()) == ["free", "free", "reserved"]
+    sound(house)
+
+
+def test_currencies_do_not_mix(house: House) -> None:
+    """Each currency clears by itself: its own assets, mandates, cash and limits, though the obligor is one."""
+    bank = house.funders[0]
+    house.deposit(0, 2_000_000, currency="CNY")
+    house.deposit(0, 3_000, currency="JPY")
+    for currency in ("CNY", "JPY", "USD"):
+        bank.post("/v1/mandates", mandate(name=currency, currency=currency))
+    cny, jpy, usd = house.submit(
+        invoice(house), invoice(house, currency="JPY", face_minor=2_000), invoice(house, currency="USD")
+    )
+    house.move(10, 30)
+    assert claims(house) == {cny: "reserved", jpy: "reserved", usd: "free"}
+    offers = {offer["currency"]: offer["face_minor"] for offer in bank.get("/v1/offers")["items"]}
+    assert offers == {"CNY": 1_000_000, "JPY": 2_000}
+    sound(house)
+
+
+def test_pools_are_their_funders_own(house: House) -> None:
+    """A funder reads its own pools page by page, the operator all; others and the platform none."""
+    house.add_funder("Second")
+    ready(house, 2, name="one", max_face_minor=1_000_000)
+    house.funders[0].post("/v1/mandates", mandate(name="two", min_face_minor=1_000_001))
+    house.submit(invoice(house, face_minor=1_000_001))
+    house.move(10, 30)
+    first = house.funders[0].get("/v1/pools?limit=1")
+    second = house.funders[0].get(f"/v1/pools?limit=1&after={first['next']}")
+    last = house.funders[0].get(f"/v1/pools?limit=1&after={second['next']}")
+    pools = first["items"] + second["items"]
+    assert (last["items"], last["next"]) == ([], None)
+    assert sorted((pool["asset_count"], pool["live_count"], pool["face_minor"]) for pool in pools) == [
+        (1, 1, 1_000_001),
+        (2, 2, 2_000_000),
+    ]
+    assert house.operator.get("/v1/pools")["items"] == pools
+    assert house.funders[1].get("/v1/pools")["items"] == []
+    assert house.platform.refused("GET", "/v1/pools")["code"] == "forbidden"
+    assert house.funders[0].refused("GET", "/v1/pools?after=W10")["code"] == "bad_cursor"
+    assert house.funders[0].refused("GET", "/v1/pools?limit=0")["status"] == 422
+
+
+def test_listing_again_changes_nothing(house: House) -> None:
+    """An asset that is listed twice keeps the claim it has."""
+    asset_ids = ready(house)
+    house.move(10, 30)
+    with house.services.database.transaction() as session:
+        jobs.list_assets(house.services, session, {"asset_ids": asset_ids})
+    assert claims(house) == dict.fromkeys(asset_ids, "reserved")
+    assert house.today == date(2026, 3, 2)

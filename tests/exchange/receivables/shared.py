@@ -1,0 +1,91 @@
+"""One house for a whole module: what its tests enter does not meet, because each has names of its own."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any, Protocol
+
+from exchange import embedded
+from exchange.services import open_services
+from exchange.settings import Settings
+from tests.exchange.house import Client, House, closing, make_key, open_house, public_jwk, receivable
+
+TEMPLATE = "template_exchange"
+_names = count(1)
+
+
+class Step(Protocol):
+    """What each of several threads does: its number tells it which one it is."""
+
+    def __call__(self, number: int) -> object:
+        """Do it."""
+
+
+@contextmanager
+def shared_house(server_url: str, home: Path, *, funders: int = 1) -> Iterator[House]:
+    """A house on a database of its own; at the end its books and its log have to be right."""
+    name = f"house_{os.getpid()}_{next(_names)}"
+    url = embedded.create_database(server_url, name, template=TEMPLATE)
+    settings = Settings(home=home, database_url=url, seed=7, virtual_clock=True)
+    with closing(open_services(settings)) as services:
+        house = open_house(services, funders=funders)
+        yield house
+        house.check()
+    embedded.drop_database(server_url, name)
+
+
+def add_platform(house: House, name: str) -> Client:
+    """Another originator's program."""
+    key = make_key(name)
+    entered = house.operator.post("/v1/originators", {"name": name, "public_jwk": public_jwk(key)})
+    return Client(house.app.test_client(), entered["client_id"], key)
+
+
+def twin(house: House, client: Client) -> Client:
+    """The same program once more, for use in another thread."""
+    return Client(house.app.test_client(), client.client_id, client.key)
+
+
+def at_once(threads: int, step: Step) -> list[Any]:
+    """What `step` gave in each thread; all begin together. An exception in one is raised here."""
+    barrier = Barrier(threads)
+    results: dict[int, object] = {}
+
+    def run(number: int) -> None:
+        barrier.wait(10)
+        try:
+            results[number] = step(number)
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the test's own thread
+            results[number] = error
+
+    running = [Thread(target=run, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(60)
+    for result in results.values():
+        if isinstance(result, BaseException):
+            raise result
+    assert len(results) == threads, "a thread is stuck"
+    return [results[number] for number in range(threads)]
+
+
+def submission(number: str, **changes: object) -> dict[str, Any]:
+    """A receivable of a seller of its own, not confirmed yet, so that nothing about it meets other tests."""
+    seller = {"scheme": "platform", "value": f"seller of {number}"}
+    return receivable(number, **({"seller": seller, "confirmation": None} | changes))
+
+
+def submit(client: Client, items: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
+    """The results of one bulk submission."""
+    answer = client.post("/v1/receivables", {"items": items})["items"]
+    assert [result["index"] for result in answer] == list(range(len(items)))
+    return list(answer)
+
+
+def told(results: Sequence[Mapping[str, Any]]) -> list[tuple[int, list[str]]]:
+    """Status and codes of each result."""
+    return [(result["status"], [fault["code"] for fault in result.get("errors", [])]) for result in results]
