@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from exchange.settings import Settings
 
+MOMENT = text("SELECT moment FROM virtual_clock")
+
 
 class Clock(Protocol):
     """Says what time it is for the business."""
@@ -34,7 +36,7 @@ class VirtualClock:
 
     def now(self, session: Session) -> datetime:
         """The moment the clock was last moved to."""
-        moment: datetime = session.execute(text("SELECT moment FROM virtual_clock")).scalar_one()
+        moment: datetime = session.execute(MOMENT).scalar_one()
         return moment.astimezone(UTC)
 
 

@@ -6,6 +6,7 @@ The scheduler only says when (`fire`); an action says what (`enqueue`) in the tr
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -129,7 +130,7 @@ def fire(session: Session, *, schedule: Mapping[str, str], now: datetime, time_z
 
 def moments(cron: str, *, after: datetime, until: datetime, time_zone: str) -> Iterator[datetime]:
     """The moments of a cron line in (after, until], in UTC."""
-    trigger = CronTrigger.from_crontab(cron, timezone=ZoneInfo(time_zone))
+    trigger = _trigger(cron, time_zone)
     moment = trigger.get_next_fire_time(None, after + INSTANT)
     while moment is not None and moment <= until:
         yield moment.astimezone(UTC)
@@ -160,6 +161,11 @@ def run_one(services: Services, handlers: Mapping[str, Handler]) -> bool:
 def unfinished() -> ScalarSelect[int]:
     """How many pieces of work are not finished."""
     return select(func.count()).select_from(WorkItem).scalar_subquery()
+
+
+@cache
+def _trigger(cron: str, time_zone: str) -> CronTrigger:
+    return CronTrigger.from_crontab(cron, timezone=ZoneInfo(time_zone))
 
 
 def _postpone(services: Services, *, work_id: int, error: Exception) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ScalarSelect, func, or_, select
+from sqlalchemy import BindParameter, ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 
 from exchange.callbacks.models import CallbackEndpoint, Delivery, FunderEvent, OutboxRow, StreamHead
@@ -64,7 +64,7 @@ def unpublished() -> ScalarSelect[int]:
     return select(func.count()).select_from(OutboxRow).scalar_subquery()
 
 
-def undelivered(*, now: datetime) -> ScalarSelect[int]:
+def undelivered(*, now: datetime | BindParameter[datetime]) -> ScalarSelect[int]:
     """How many events working endpoints should be getting at the machine time `now`; those at rest do not count."""
     due = (
         select(func.count())

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, redirect, render_template, request
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
@@ -136,6 +137,7 @@ def _page(template: str, read: Callable[[Look], dict[str, Any]]) -> str:
     zone = at_hand.settings.time_zone
     try:
         with at_hand.database.snapshot() as session:
+            session.execute(text("SET TRANSACTION READ ONLY"))
             clock = clock_state(session, services=at_hand)
             shown = read(Look(session, business_date(clock["now"], time_zone=zone)))
     except OperationalError as error:

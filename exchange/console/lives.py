@@ -106,7 +106,9 @@ def asset(session: Session, *, asset_id: str) -> dict[str, Any] | None:
         "exposure": _rows(session, EXPOSURE, asset_id=asset_id, limit=MOST_ROWS),
         "receipts": _rows(session, RECEIPTS, asset_id=asset_id, limit=MOST_ROWS),
         "credit_notes": _rows(session, CREDIT_NOTES, asset_id=asset_id, limit=MOST_ROWS),
-        "records": [one | {"payload": payload(one["jws"])} for one in chain(session, asset_id=asset_id, disclosed=True)],
+        "records": [
+            one | {"payload": payload(one["jws"])} for one in chain(session, asset_id=asset_id, disclosed=True)
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
@@ -42,10 +42,10 @@ class Purchased:
 
 
 def valid_until(made_at: datetime, *, time_zone: str) -> datetime:
-    """Until when an offer made at `made_at` can be answered: the next `ANSWER_BY` where the exchange does business."""
+    """Until when (UTC) an offer made at `made_at` can be answered: the next `ANSWER_BY` where business is done."""
     local = made_at.astimezone(ZoneInfo(time_zone))
     until = datetime.combine(local.date(), ANSWER_BY, tzinfo=local.tzinfo)
-    return until if until > local else until + timedelta(days=1)
+    return (until if until > local else until + timedelta(days=1)).astimezone(UTC)
 
 
 def check_open(*, outcome: str | None, valid_until: datetime, now: datetime) -> None:

@@ -56,7 +56,7 @@ def run_checks(call: Call) -> dict[str, Any]:
 
 def _quiet_or_late(call: Call) -> dict[str, Any]:
     """The clock's state once nothing is pending, or whatever it is when the caller's patience ends."""
-    until = time.monotonic() + rules.patience_seconds(request.headers.get("Prefer"))
+    until = time.monotonic() + rules.patience_seconds(request.headers.get("Prefer"), role=call.caller.role)
     while True:
         state = queries.clock_state(call.session, services=call.services)
         if state["quiet"] or time.monotonic() >= until:

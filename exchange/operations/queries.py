@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import DateTime, bindparam, select
 from sqlalchemy.orm import Session
 
 from exchange import jobs
@@ -14,20 +14,22 @@ from exchange.registry.queries import unsealed
 from exchange.services import Services
 from ledger import audit, books
 
+PENDING = ("work", "unsealed", "unpublished", "undelivered")
+STATE = select(
+    select(Fired.until).scalar_subquery(),
+    jobs.unfinished(),
+    unsealed(),
+    unpublished(),
+    undelivered(now=bindparam("now", type_=DateTime(timezone=True))),
+)
+
 
 def clock_state(session: Session, *, services: Services) -> dict[str, Any]:
     """The time, and what is pending at it: counted in one statement, so that nothing can slip between two counts."""
     now = services.clock.now(session)
-    query = select(
-        select(Fired.until).scalar_subquery().label("fired_until"),
-        jobs.unfinished().label("work"),
-        unsealed().label("unsealed"),
-        unpublished().label("unpublished"),
-        undelivered(now=system_now()).label("undelivered"),
-    )
     fired_until: datetime | None
-    fired_until, *counts = session.execute(query).one()
-    pending = dict(zip(("work", "unsealed", "unpublished", "undelivered"), counts, strict=True))
+    fired_until, *counts = session.execute(STATE, {"now": system_now()}).one()
+    pending = dict(zip(PENDING, counts, strict=True))
     virtual = services.settings.virtual_clock
     caught_up = not virtual or (fired_until is not None and fired_until >= now)
     return {"now": now, "virtual": virtual, "quiet": caught_up and not any(pending.values()), "pending": pending}

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from http import HTTPStatus
 
+from exchange.auth import Role
 from exchange.errors import Fault, Refusal
 
 LONGEST_WAIT_SECONDS = 30
@@ -39,7 +40,10 @@ def backwards(to: datetime) -> ClockMovesForward:
     return ClockMovesForward("It is later than that already.", faults=(fault,))
 
 
-def patience_seconds(prefer: str | None) -> int:
-    """How long a `Prefer: wait=<seconds>` header asks to wait, at most half a minute; 0 without one."""
-    asked = WAIT.search(prefer or "")
+def patience_seconds(prefer: str | None, *, role: Role) -> int:
+    """How long a `Prefer: wait=<seconds>` header asks to wait, at most half a minute; 0 without one.
+
+    Only operators may wait: whoever does has a thread and a connection of the exchange meanwhile.
+    """
+    asked = WAIT.search(prefer or "") if role is Role.OPERATOR else None
     return min(int(asked.group(1)), LONGEST_WAIT_SECONDS) if asked else 0

@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
+import orjson
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from exchange.errors import NotFound
-from exchange.http import json_response, services
+from exchange.http import JSON, services
 from ledger import keys, log, tiles
 
 public = Blueprint("log", __name__)
@@ -53,7 +54,8 @@ def proof(index: int) -> Response:
 @public.get("/.well-known/jwks.json")
 def jwks() -> Response:
     """The public keys under which asset records are signed."""
-    return json_response(keys.jwks([services().keyring.record_signer.public_key]))
+    published = keys.jwks([services().keyring.record_signer.public_key])
+    return _cached(orjson.dumps(published), JSON, BRIEFLY)
 
 
 @public.get("/.well-known/log-key")

@@ -72,6 +72,7 @@ def enter(exchange: Exchange, receiver: Receiver, *, funders: Sequence[FunderSpe
         receiver=receiver,
         seed=settings.seed or 0,
         time_zone=settings.time_zone,
+        check=exchange.check,
     )
 
 

@@ -30,7 +30,7 @@ SET_UP, OPENING, AFTER_ROUND, AFTER_CUT_OFF, AFTER_CLOSE = (
     time_of_day(22, 30),
 )
 _QUIET_WITHIN_SECONDS = 300
-_WAIT_SECONDS = 20
+_WAIT_SECONDS = 10
 _ACCEPTED = frozenset({200, 201})
 _DUPLICATE = 409
 
@@ -60,6 +60,7 @@ class World:
     players: list[Player]
     receiver: Receiver
     time_zone: ZoneInfo
+    check: Callable[[], None]
     deposits: dict[str, dict[str, int]] = field(default_factory=dict)
     asset_ids: dict[int, str] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
@@ -78,8 +79,9 @@ def enter_world(
     receiver: Receiver,
     seed: int,
     time_zone: str,
+    check: Callable[[], None],
 ) -> World:
-    """Register the platform and the funders."""
+    """Register the platform and the funders. `check` raises when the exchange is seen to be dead."""
     key = party_key(seed, name="platform")
     entered = operator.post("/v1/originators", {"name": "Plastics Platform", "public_jwk": public_jwk(key)})
     platform = ApiClient(base_url, client_id=entered["client_id"], key=key)
@@ -87,7 +89,7 @@ def enter_world(
         enter_player(operator, spec, base_url=base_url, seed=seed, receiver=receiver, path=f"funder-{index}")
         for index, spec in enumerate(funders, start=1)
     ]
-    return World(operator, platform, players, receiver, ZoneInfo(time_zone))
+    return World(operator, platform, players, receiver, ZoneInfo(time_zone), check)
 
 
 def live(world: World, book: Book, *, progress: Progress) -> None:
@@ -146,6 +148,7 @@ def wait_quiet(world: World) -> None:
     """Wait until all schedules have fired, all work is done, sealed, published, delivered (`NeverQuiet`)."""
     deadline = time.monotonic() + _QUIET_WITHIN_SECONDS
     while not (state := world.operator.get("/v1/clock", wait_seconds=_WAIT_SECONDS))["quiet"]:
+        world.check()
         if time.monotonic() > deadline:
             raise NeverQuiet(f"not quiet after {_QUIET_WITHIN_SECONDS} s: {state['pending']}")
 

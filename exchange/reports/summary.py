@@ -62,13 +62,17 @@ LOSSES = """
            count(*) FILTER (WHERE fact.kind = 'default') AS defaulted,
            coalesce(sum(fact.outstanding_minor) FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint
                AS charged_off_minor,
-           coalesce(sum(fact.outstanding_minor - claim.outstanding_minor)
+           coalesce(sum(fact.outstanding_minor - claim.outstanding_minor - coalesce(credited.amount_minor, 0))
                FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint AS recovered_minor,
            coalesce(sum(held.price_minor + held.discount_minor - held.collected_minor)
                FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint AS funder_loss_minor
     FROM servicing_fact AS fact
     JOIN claim ON claim.asset_id = fact.asset_id
     LEFT JOIN pool_asset AS held ON held.asset_id = claim.asset_id AND held.bought_on IS NOT NULL
+    LEFT JOIN LATERAL (
+        SELECT sum(amount_minor) AS amount_minor FROM credit_note
+        WHERE credit_note.asset_id = fact.asset_id AND credit_note.recorded_at >= fact.recorded_at
+    ) AS credited ON true
     WHERE fact.kind IN ('default', 'charge_off')
     GROUP BY 1 ORDER BY 1
 """

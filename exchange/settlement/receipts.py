@@ -151,7 +151,7 @@ def _store(session: Session, done: Sequence[tuple[ReceiptItem, Entered]], *, now
             item.currency,
             item.amount_minor,
             entered.applied_minor,
-            item.payer_name,
+            item.payer_name or None,
             item.reference,
             entered.outcome,
             entered.asset_id,

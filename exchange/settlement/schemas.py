@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated, Literal
 
 import marshmallow as ma
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from exchange.bulk import ItemResult
 from exchange.receivables.schemas import NO_CONTROL, AssetId, Currency, Minor, Number, Words
@@ -23,7 +23,7 @@ class ReceiptItem(Struct, forbid_unknown_fields=True, frozen=True):
     amount_minor: Minor
     currency: Currency
     reference: Words
-    payer_name: Words | None = None
+    payer_name: Words | UnsetType = UNSET
 
 
 class CreditNoteItem(Struct, forbid_unknown_fields=True, frozen=True):

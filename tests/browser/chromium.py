@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,14 @@ FLAGS = (
     "--disable-background-networking",
     "--remote-debugging-pipe",
 )
-COMMANDS_AT, EVENTS_AT = 3, 4
+LAUNCH = """
+import fcntl, os, sys
+reads, writes = (fcntl.fcntl(int(pipe), fcntl.F_DUPFD, 10) for pipe in sys.argv[1:3])
+os.dup2(reads, 3)
+os.dup2(writes, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Puts the pipes where Chromium looks for them."""
 SETTLED = "new Promise(done => { const ask = () => (%s) ? done(true) : setTimeout(ask, 20); ask(); })"
 
 
@@ -110,14 +118,9 @@ def page(binary: str, *, home: Path) -> Iterator[Page]:
     """A page of a browser of its own, whose profile is in `home`."""
     browser_reads, commands = os.pipe()
     events, browser_writes = os.pipe()
-    browser = subprocess.Popen(
-        # The shell puts the pipes where Chromium looks for them.
-        ["/bin/sh", "-c", f'exec "$@" {COMMANDS_AT}<&{browser_reads} {EVENTS_AT}>&{browser_writes}', "sh",
-         binary, *FLAGS, f"--user-data-dir={home}"],
-        pass_fds=(browser_reads, browser_writes),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    pipes = (browser_reads, browser_writes)
+    command = [sys.executable, "-c", LAUNCH, *map(str, pipes), binary, *FLAGS, f"--user-data-dir={home}"]
+    browser = subprocess.Popen(command, pass_fds=pipes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(browser_reads)
     os.close(browser_writes)
     try:

@@ -28,11 +28,12 @@ MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
 @example(datetime(2026, 3, 8, 17, tzinfo=UTC), "America/New_York")
 @example(datetime(2011, 12, 30, 0, tzinfo=UTC), "Pacific/Apia")
 def test_an_offer_is_valid_until_the_next_deadline(made_at: datetime, zone: str) -> None:
-    """Always later than it was made, always at one o'clock where business is done, and the first such moment."""
+    """Always in UTC, later than it was made, and the first one o'clock where business is done."""
     until = valid_until(made_at, time_zone=zone)
     assert until.astimezone(ZoneInfo(zone)).time() == ANSWER_BY == time(13)
+    assert until.tzinfo is UTC
     assert made_at < until
-    assert until.astimezone(UTC) - made_at <= timedelta(hours=25) or zone == "Pacific/Apia"
+    assert until - made_at <= timedelta(hours=25) or zone == "Pacific/Apia"
 
 
 @pytest.mark.parametrize(("made", "until"), [((4, 59), (2, 5)), ((5, 0), (3, 5)), ((5, 1), (3, 5)), ((16, 0), (3, 5))])
@@ -75,7 +76,7 @@ def test_a_commitment_takes_what_it_names(offered: set[str], named: list[str] | 
     st.integers(0, 10**15),
 )
 def test_a_purchase_is_delivery_against_payment(rows: list[tuple[str, int, int]], unspent_minor: int) -> None:
-    """In one transfer: the whole hold is used, each seller gets its prices, the funder the faces, and all sums to zero."""
+    """One transfer: the whole hold is used, sellers get their prices, the funder the faces, and all sums to zero."""
     assets = [Purchased(f"a{n}", seller, 1, face, price) for n, (seller, face, price) in enumerate(rows)]
     spent_minor = sum(asset.price_minor for asset in assets)
     transfer = purchase_transfer(

@@ -56,7 +56,9 @@ def buy(house: House, *items: dict[str, Any], funder: int = 0, days: int = 60, *
     """Submit the items tomorrow, due `days` later, and let a funder buy them the same day."""
     house.move(9, days=1)
     house.deposit(funder, 10**9)
-    wanted: dict[str, object] = {"advance_bps": 9_000, "auto_commit": True}
+    # That tenor and no other: free assets of other tests stay free.
+    wanted: dict[str, object] = {"min_tenor_days": days, "max_tenor_days": days, "advance_bps": 9_000}
+    wanted["auto_commit"] = True
     house.funders[funder].post("/v1/mandates", mandate(**(wanted | terms)))
     asset_ids = house.submit(*(item | dated(house, days=days) for item in items))
     house.move(10, 30)

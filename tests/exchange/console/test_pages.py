@@ -1,0 +1,231 @@
+"""What the pages show, against an exchange that has lived."""
+
+import re
+import xml.etree.ElementTree as ET  # noqa: S405 - our own pages
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import event, text
+
+from exchange.db import Database
+from tests.exchange.console.conftest import HOSTILE, browse
+from tests.exchange.house import House, receivable
+
+SVG = re.compile(r"<svg class=\"plot\".*?</svg>", re.DOTALL)
+ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
+
+
+@pytest.fixture(scope="module")
+def first(browser: FlaskClient) -> str:
+    """The first page."""
+    answer = browser.get("/")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def rows(page: str) -> list[str]:
+    """The words of every table row, cells apart by bars."""
+    cells = [re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in ROW.findall(page)]
+    return ["|".join(unescape(TAG.sub("", cell)).strip() for cell in row) for row in cells]
+
+
+def asset_ids(house: House) -> dict[str, str]:
+    """The asset id of each invoice."""
+    with house.services.database.transaction() as session:
+        return dict(session.execute(text("SELECT invoice_number, asset_id FROM receivable")).all())
+
+
+def test_first_page_has_each_currency_apart(first: str) -> None:
+    """Yuan with two digits, yen with none, and nowhere the sum of both."""
+    told = rows(first)
+    assert any(row.startswith("CNY|60,000.00|40,000.00|30,000.00|75.00 %") for row in told), told
+    assert any(row.startswith("JPY|300,000|300,000|300,000|100.00 %") for row in told), told
+
+
+def test_first_page_counts_states(first: str) -> None:
+    """Every state of title and claim, with its number, face and debt; what was never an asset owes nothing known."""
+    told = rows(first)
+    for row in (
+        "submitted|waiting for the obligor's answer|1|CNY 10,000.00|–",
+        "void|refused by the obligor|1|CNY 10,000.00|–",
+        "free|confirmed, free to be offered|1|CNY 10,000.00|10,000.00",
+        "assigned|held by a funder|2|CNY 20,000.00|19,990.00",
+        "assigned|held by a funder|1|JPY 300,000|300,000",
+        "closed|extinguished: nothing is owed any more|1|CNY 10,000.00|0.00",
+    ):
+        assert row in told, (row, told)
+
+
+def test_first_page_ages_what_is_owed(first: str) -> None:
+    """On 22 March: one not due, one 19 days late, one nearly a year; a credit note is taken off."""
+    told = rows(first)
+    assert "CNY|9,990.00|–|10,000.00|–|–|10,000.00|29,990.00" in told, told
+    assert "assets|1|–|1|–|–|1|3" in told
+    assert "JPY|300,000|–|–|–|–|–|300,000" in told
+
+
+def test_first_page_links_everything(first: str, lived: House) -> None:
+    """Documentation, contract, log, checks, and an asset and a pool to look into."""
+    for place in ("/docs/", "/openapi.json", "/log/checkpoint", "/checks"):
+        assert f'href="{place}"' in first
+    assert f'href="/assets/{asset_ids(lived)["LATE-1"]}"' in first
+    assert 'href="/pools/pol_' in first
+
+
+def test_plots_are_drawings_that_can_be_read_aloud(first: str) -> None:
+    """Two plots for each currency and one of calibration; each is well-formed, with title and description."""
+    drawn = [ET.fromstring(svg) for svg in SVG.findall(first)]  # noqa: S314 - our own pages
+    assert len(drawn) == 5
+    for svg in drawn:
+        named = (svg.get("aria-labelledby") or "").split()
+        found = {child.get("id"): child.text for child in svg}
+        assert all(found[name] for name in named)
+        assert svg.get("role") == "img"
+
+
+def test_nothing_inline_that_the_policy_forbids(first: str) -> None:
+    """No script, no style but the sheet, nothing from elsewhere."""
+    assert "<script" not in first.lower()
+    assert "style=" not in first
+    assert not re.search(r'(?:src|href)="(?!/)', first)
+
+
+def test_callbacks_are_listed(first: str) -> None:
+    """The one funder with an endpoint took its callbacks at the first attempt."""
+    taken = [row for row in rows(first) if "|purchase.settled|" in row]
+    assert len(taken) == 1
+    assert "|Funder 1|" in taken[0]
+
+
+def test_a_model_of_too_little_says_so(first: str) -> None:
+    """A model was put in force, and the page says from how many trades."""
+    assert "Model in force: <code>mdl_" in first
+
+
+def test_hostile_names_stay_text(browser: FlaskClient, lived: House) -> None:
+    """A company's name is never markup."""
+    page = browser.get(f"/assets/{asset_ids(lived)['HELD-1']}").text
+    assert HOSTILE not in page
+    assert HOSTILE in unescape(page)
+
+
+def test_asset_page_shows_four_lives(browser: FlaskClient, lived: House) -> None:
+    """The page of the asset that was bought, diluted and reminded of has all that, and its signed chain."""
+    page = browser.get(f"/assets/{asset_ids(lived)['HELD-1']}").text
+    told = rows(page)
+    assert any(
+        "credit note CN-1, return|−CNY 10.00" in row or "credit note CN-1, return|CNY −10.00" in row for row in told
+    )
+    assert any("|Funder 1|committed|2026-03-02|" in row for row in told)
+    kinds = re.findall(r'class="kind">([^<]*)<', page)
+    assert kinds[:3] == ["asset.confirmed", "asset.scored", "asset.assigned"]
+    assert "&#34;face_minor&#34;: 1000000" in page
+
+
+def test_asset_page_shows_lateness(browser: FlaskClient, lived: House) -> None:
+    """Reminders and buckets, in words."""
+    told = rows(browser.get(f"/assets/{asset_ids(lived)['LATE-1']}").text)
+    assert "2026-03-03|reminder on the due date||CNY 10,000.00" in told, told
+    assert "2026-03-07|late, day 1 after grace|4 days past due|CNY 10,000.00" in told
+
+
+def test_asset_pages_of_what_is_no_asset(browser: FlaskClient, lived: House) -> None:
+    """A receivable without an answer, and one that was refused, have a page too."""
+    ids = asset_ids(lived)
+    for number, words in {"OPEN-1": "No record yet", "VOID-1": "goods not received", "PAID-1": "receipt"}.items():
+        answer = browser.get(f"/assets/{ids[number]}")
+        assert answer.status_code == 200
+        assert words in answer.text
+
+
+def test_pool_page_lists_its_assets(browser: FlaskClient, lived: House, first: str) -> None:
+    """A pool's totals are the sums of its rows."""
+    pools = set(re.findall(r"/pools/(pol_[0-9a-z]+)", first))
+    assert len(pools) == 2
+    pages = [browser.get(f"/pools/{pool}").text for pool in sorted(pools)]
+    held = next(page for page in pages if asset_ids(lived)["HELD-1"] in page)
+    assert "CNY 30,000.00" in held
+    assert len([row for row in rows(held) if row.startswith("…")]) == 3
+
+
+def test_search_leads_to_the_page(browser: FlaskClient, lived: House) -> None:
+    """An id in the search field opens its asset or pool."""
+    asset_id = asset_ids(lived)["HELD-1"]
+    assert browser.get("/assets", query_string={"id": f" {asset_id} "}).location == f"/assets/{asset_id}"
+    pool_id = asset_id.replace("ast_", "pol_")
+    assert browser.get("/assets", query_string={"id": pool_id}).location == f"/pools/{pool_id}"
+
+
+@pytest.mark.parametrize(
+    "wanted", ["", "x", "//evil.example", "ast_", "fnd_01h455vb4pex5vsknk084sn02q", "\0", "a" * 9999]
+)
+def test_search_refuses_what_is_no_id(browser: FlaskClient, wanted: str) -> None:
+    """Anything else leads nowhere."""
+    assert browser.get("/assets", query_string={"id": wanted}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "%00", "ast_01h455vb4pex5vsknk084sn02q", "ast_01h455vb4pex5vsknk084sn02q%0A", "'--"]
+)
+@pytest.mark.parametrize("place", ["assets", "pools"])
+def test_unknown_things_have_a_page_that_says_so(browser: FlaskClient, place: str, name: str) -> None:
+    """404 with a page, whatever the id looks like."""
+    answer = browser.get(f"/{place}/{name}")
+    assert answer.status_code == 404
+    assert answer.mimetype == "text/html"
+    assert "Not found" in answer.text
+
+
+def test_an_unknown_pool_has_no_page(browser: FlaskClient) -> None:
+    """A well-formed id of nothing is refused too."""
+    assert browser.get("/pools/pol_01h455vb4pex5vsknk084sn02q").status_code == 404
+
+
+def test_checks_page_is_clean(browser: FlaskClient) -> None:
+    """Books and log, recomputed: nothing wrong."""
+    assert browser.get("/checks").text.count("Nothing wrong.") == 2
+
+
+def test_checks_page_names_what_is_wrong(house: House) -> None:
+    """A signed checkpoint that somebody changed is found and named."""
+    house.submit(receivable("CN-1"))
+    with house.services.database.transaction() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE log_checkpoint SET root = sha256(root)"))
+    page = browse(house.services).get("/checks").text
+    assert page.count("Nothing wrong.") == 1
+    assert '<table class="wrong">' in page
+
+
+def test_first_page_asks_a_bounded_number_of_questions(lived: House) -> None:
+    """As many queries as there are kinds of things, however many things there are."""
+    browser = browse(lived.services)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    event.listen(lived.services.database.engine, "before_cursor_execute", note)
+    try:
+        assert browser.get("/").status_code == 200
+    finally:
+        event.remove(lived.services.database.engine, "before_cursor_execute", note)
+    assert len(asked) < 45, len(asked)
+
+
+def test_an_empty_exchange_has_a_page(still: House) -> None:
+    """Before the first receivable every table says that it is empty."""
+    answer = browse(still.services).get("/")
+    assert answer.status_code == 200
+    for words in ("No receivable has been submitted yet.", "No pools yet.", "Nothing is owed.", "labelled prior"):
+        assert words in answer.text
+
+
+def test_without_a_database_the_page_says_try_again(lived: House) -> None:
+    """A database that does not answer is a 503 with a page."""
+    gone = replace(lived.services, database=Database("postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    answer = browse(gone).get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
