@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import orjson
 from psycopg import sql
 from sqlalchemy import Engine, MetaData, create_engine
 from sqlalchemy.exc import OperationalError
@@ -34,7 +35,13 @@ class Database:
     def __init__(self, url: str, *, pooled: bool = True) -> None:
         options: dict[str, Any] = {"pool_size": 10, "max_overflow": 10} if pooled else {"poolclass": NullPool}
         self.url = url
-        self.engine: Engine = create_engine(url, connect_args={"options": "-c timezone=UTC"}, **options)
+        self.engine: Engine = create_engine(
+            url,
+            connect_args={"options": "-c timezone=UTC"},
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            **options,
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

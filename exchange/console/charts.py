@@ -1,6 +1,6 @@
 """Plots as geometry: what a template needs to draw an SVG, and nothing that it would have to compute.
 
-Lengths are in user units of the drawing. Colours and type are the style sheet's, so that a plot reads in light and dark.
+Lengths are in user units of the drawing. Colours and type are the style sheet's, so a plot reads in light and dark.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Whether the exchange is at rest, and whether it is right."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import DateTime, bindparam, select
 from sqlalchemy.orm import Session
@@ -27,8 +27,8 @@ STATE = select(
 def clock_state(session: Session, *, services: Services) -> dict[str, Any]:
     """The time, and what is pending at it: counted in one statement, so that nothing can slip between two counts."""
     now = services.clock.now(session)
-    fired_until: datetime | None
-    fired_until, *counts = session.execute(STATE, {"now": system_now()}).one()
+    first, *counts = session.execute(STATE, {"now": system_now()}).one()
+    fired_until = cast("datetime | None", first)
     pending = dict(zip(PENDING, counts, strict=True))
     virtual = services.settings.virtual_clock
     caught_up = not virtual or (fired_until is not None and fired_until >= now)

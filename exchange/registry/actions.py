@@ -30,10 +30,21 @@ class Fact(NamedTuple):
     disclosable: Mapping[str, Any] | None = None
 
 
+class _Pending(NamedTuple):
+    """A pending fact as the sealer reads it: columns of `PendingEvent`."""
+
+    pending_id: int
+    asset_id: str
+    kind: str
+    body: dict[str, Any]
+    disclosable: dict[str, Any] | None
+    recorded_at: datetime
+
+
 class _Sealed(NamedTuple):
     """A pending fact with its signature and its place in the asset's chain."""
 
-    pending: PendingEvent
+    pending: _Pending
     sequence: int
     record: records.SealedRecord
     leaf: bytes
@@ -97,9 +108,9 @@ def seal(services: Services) -> int:
     return len(batch)
 
 
-def _next_batch(session: Session) -> list[PendingEvent]:
-    query = select(PendingEvent).order_by(PendingEvent.pending_id).limit(SEAL_BATCH)
-    return list(session.execute(query).scalars())
+def _next_batch(session: Session) -> list[_Pending]:
+    query = select(*(getattr(PendingEvent, name) for name in _Pending._fields))
+    return [_Pending(*row) for row in session.execute(query.order_by(PendingEvent.pending_id).limit(SEAL_BATCH))]
 
 
 def _heads(session: Session, asset_ids: Iterable[str]) -> dict[str, tuple[int, bytes]]:
@@ -117,7 +128,7 @@ def _heads(session: Session, asset_ids: Iterable[str]) -> dict[str, tuple[int, b
 
 
 def _sign(
-    batch: Sequence[PendingEvent],
+    batch: Sequence[_Pending],
     heads: dict[str, tuple[int, bytes]],
     *,
     keyring: Keyring,
@@ -166,7 +177,7 @@ def _store(session: Session, sealed: Sequence[_Sealed], *, note_signer: NoteSign
             item.pending.kind,
             item.record.jws,
             item.record.digest,
-            list(item.record.disclosures) or None,
+            "~".join(item.record.disclosures),
             item.pending.pending_id,
             index,
             item.pending.recorded_at,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, String
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.db import Base
@@ -24,7 +24,10 @@ class PendingEvent(Base):
 
 
 class AssetEvent(Base):
-    """One signed link of an asset's chain: `digest` is what the next link names as `prev` and the log holds."""
+    """One signed link of an asset's chain: `digest` is what the next link names as `prev` and the log holds.
+
+    `disclosures` stand as they follow a JWS in SD-JWT (RFC 9901): joined by `~`, empty where there are none.
+    """
 
     __tablename__ = "asset_event"
 
@@ -33,7 +36,7 @@ class AssetEvent(Base):
     kind: Mapped[str] = mapped_column(String)
     jws: Mapped[str] = mapped_column(String)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
-    disclosures: Mapped[list[str] | None] = mapped_column(ARRAY(String))
+    disclosures: Mapped[str] = mapped_column(String)
     pending_id: Mapped[int] = mapped_column(BigInteger, unique=True)
     log_index: Mapped[int] = mapped_column(BigInteger, unique=True)
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

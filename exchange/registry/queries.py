@@ -16,7 +16,7 @@ def chain(session: Session, *, asset_id: str, disclosed: bool) -> list[dict[str,
             "sequence": event.sequence,
             "kind": event.kind,
             "jws": event.jws,
-            "disclosures": (event.disclosures or []) if disclosed else [],
+            "disclosures": event.disclosures.split("~") if disclosed and event.disclosures else [],
             "log_index": event.log_index,
         }
         for event in session.execute(query).scalars()

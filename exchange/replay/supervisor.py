@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 from exchange import embedded
 from exchange.auth import Role
 from exchange.jobs import set_virtual_time
+from exchange.migrations import upgrade
 from exchange.parties.actions import register_client
 from exchange.replay.client import ApiClient, party_key, public_jwk
 from exchange.services import open_services
@@ -72,7 +73,7 @@ def running(settings: Settings, *, port: int | None = None, fresh_at: datetime |
         port = port or _free_port()
         settings = replace(settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),))
         exchange = Exchange(settings.issuer, settings)
-        _run_to_end(exchange, "migrate", [sys.executable, "-m", "exchange", "migrate"])
+        upgrade(settings.database_url or "")
         if fresh_at is not None:
             _enter_operator(settings, now=fresh_at)
         stack.callback(_stop, exchange.children)
@@ -167,16 +168,6 @@ def _start(exchange: Exchange, name: str, command: Sequence[str]) -> subprocess.
 
 def _spawn(exchange: Exchange, name: str, command: Sequence[str]) -> None:
     exchange.children[name] = _start(exchange, name, command)
-
-
-def _run_to_end(exchange: Exchange, name: str, command: Sequence[str]) -> None:
-    child = _start(exchange, name, command)
-    try:
-        if child.wait() != 0:
-            exchange.children[name] = child
-            exchange.check()
-    finally:
-        _stop({name: child})
 
 
 def _wait_healthy(exchange: Exchange) -> None:

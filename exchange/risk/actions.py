@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import orjson
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
@@ -145,7 +146,7 @@ def _store_decisions(
     rows, facts = [], []
     for asset, raw, numbers, reasons in zip(asked, inputs, values, scores.reason_codes, strict=True):
         pd_ppm, late_ppm, grade, days_late, lgd_bps, expected_loss_ppm = numbers
-        rows.append((asset.asset_id, model.version, raw, *numbers, reasons, now))
+        rows.append((asset.asset_id, model.version, raw, *numbers, orjson.dumps(reasons).decode(), now))
         body = {
             "model": model.version,
             "inputs": hashlib.sha256(raw).hexdigest(),

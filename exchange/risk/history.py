@@ -99,6 +99,7 @@ def _settle(session: Session, items: Sequence[tuple[int, HistoryItem]], marks: M
     query = text("""
         SELECT fingerprint, trade_id FROM fingerprint JOIN trade ON trade.trade_id = fingerprint.asset_id
         WHERE fingerprint = ANY(:marks) AND trade_id LIKE 'trd\\_%' AND settled_day = :open
+        ORDER BY trade_id FOR UPDATE OF trade
     """)
     rows = session.execute(query, {"marks": list(told), "open": NOT_SETTLED}).all()
     found = {bytes(mark): trade_id for mark, trade_id in rows}

@@ -44,7 +44,8 @@ def lock_room(session: Session, *, lines: Sequence[Line]) -> dict[Line, int]:
 def use_room(session: Session, *, amounts: Mapping[Line, int]) -> None:
     """Take (positive) or give back (negative) minor units of obligors' limits, in the one order in which all lock."""
     lines = sorted(line for line, amount in amounts.items() if amount)
-    lock_room(session, lines=lines)
+    if lock_room(session, lines=lines).keys() != set(lines):
+        raise RuntimeError("a limit to be used was never decided")
     update = text("""
         UPDATE exposure SET used_minor = used_minor + taken.amount
         FROM unnest(cast(:obligors AS bigint[]), cast(:currencies AS text[]), cast(:amounts AS bigint[]))

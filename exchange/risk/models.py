@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, LargeBinary, String
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.db import Base
@@ -55,7 +55,7 @@ class Decision(Base):
     days_late: Mapped[int]
     lgd_bps: Mapped[int]
     expected_loss_ppm: Mapped[int]
-    reasons: Mapped[list[str]] = mapped_column(ARRAY(String))
+    reasons: Mapped[list[str]] = mapped_column(JSONB)
     decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 

@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,16 @@ os.dup2(writes, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """Puts the pipes where Chromium looks for them."""
-SETTLED = "new Promise(done => { const ask = () => (%s) ? done(true) : setTimeout(ask, 20); ask(); })"
+PATIENCE_SECONDS = 30
 
 
 def program() -> str | None:
     """Where Chromium is, if it is."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+class PageLeft(Exception):
+    """The page went away while it was asked."""
 
 
 class Page:
@@ -60,8 +65,14 @@ class Page:
         self.wait(f"location.href !== 'about:blank' && {until}")
 
     def wait(self, condition: str) -> None:
-        """Wait until a JavaScript condition holds."""
-        self.run(SETTLED % condition)
+        """Wait until a JavaScript condition holds, whatever page comes meanwhile."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            with suppress(PageLeft):
+                if self.run(f"Boolean({condition})"):
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"never came true: {condition}; {self.troubles}")
 
     def run(self, expression: str) -> Any:  # noqa: ANN401 - whatever the expression gives
         """The value of a JavaScript expression, of its promise if it is one."""
@@ -89,7 +100,8 @@ class Page:
         while True:
             told = self._next()
             if told.get("id") == number:
-                assert "error" not in told, f"{method}: {told['error']}"
+                if "error" in told:
+                    raise PageLeft(f"{method}: {told['error']}")
                 result: dict[str, Any] = told["result"]
                 return result
             self._note(told)

@@ -28,7 +28,7 @@ def test_columns_stay_inside_and_stack(amounts: list[tuple[int, int, int]]) -> N
     parts = dict(zip("abc", ([column[part] for column in amounts] for part in range(3)), strict=True))
     drawn = charts.columns(weeks(len(amounts)), parts, names=dict(zip("abc", "xyz", strict=True)), write=str)
     assert len(drawn.bars) == sum(1 for column in amounts for amount in column if amount)
-    assert [tick.label for tick in drawn.up][0] == "0"
+    assert drawn.up[0].label == "0"
     assert len(drawn.up) <= charts.AMOUNT_LABELS + 2
     standing: dict[float, float] = {}
     for bar in drawn.bars:

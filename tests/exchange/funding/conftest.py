@@ -1,15 +1,12 @@
 """The morning on which everything of this room begins."""
 
-import os
 from collections.abc import Iterator
-from itertools import count
+from dataclasses import replace
 
 import pytest
 
-from tests.exchange.funding.morning import Morning, again, open_morning
-from tests.exchange.pools.shared import house_on
-
-_numbers = count(1)
+from tests.exchange.funding.morning import Morning, open_morning
+from tests.exchange.pools.shared import copied, house_on
 
 
 @pytest.fixture(scope="module")
@@ -22,5 +19,5 @@ def table(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def morning(table: Morning, server_url: str) -> Iterator[Morning]:
     """The same, for one test alone."""
-    with again(table, server_url=server_url, name=f"morning_{os.getpid()}_{next(_numbers)}") as copy:
-        yield copy
+    with copied(table.house, server_url) as house:
+        yield replace(table, house=house, bank=house.funders[0])

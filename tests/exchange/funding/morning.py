@@ -1,16 +1,12 @@
 """An offer on the table."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from exchange import embedded
 from exchange.funding import jobs
-from exchange.http import EXTENSION
-from exchange.services import open_services
-from tests.exchange.house import Client, House, closing, mandate, receipt
+from tests.exchange.house import Client, House, mandate, receipt
 from tests.exchange.pools.shared import invoice
 
 CASH = 10_000_000
@@ -64,25 +60,3 @@ def open_morning(house: House, *, assets: int = 3, **changes: object) -> Morning
     house.move(10, 30)
     (offer,) = bank.get("/v1/offers")["items"]
     return Morning(house, bank, offer["offer_id"], asset_ids)
-
-
-@contextmanager
-def again(first: Morning, *, server_url: str, name: str) -> Iterator[Morning]:
-    """The same morning, on a copy of its database: everything may be tried with it. One at a time."""
-    house = first.house
-    house.services.database.dispose()
-    template = house.services.settings.database_url
-    assert template is not None
-    url = embedded.create_database(server_url, name, template=template.rpartition("/")[2].partition("?")[0])
-    try:
-        with closing(open_services(replace(house.services.settings, database_url=url))) as services:
-            house.app.extensions[EXTENSION] = services
-            clients = [Client(house.app.test_client(), one.client_id, one.key) for one in house.funders]
-            operator, platform = (
-                Client(house.app.test_client(), one.client_id, one.key) for one in (house.operator, house.platform)
-            )
-            copy = replace(house, services=services, operator=operator, platform=platform, funders=clients)
-            yield replace(first, house=copy, bank=clients[0])
-    finally:
-        house.app.extensions[EXTENSION] = house.services
-        embedded.drop_database(server_url, name)

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
+
 from exchange import embedded
+from exchange.http import EXTENSION
 from exchange.services import open_services
 from exchange.settings import Settings
 from tests.conftest import TEMPLATE
@@ -25,6 +29,26 @@ def house_on(server_url: str, home: Path, *, funders: int = 1) -> Iterator[House
         with closing(open_services(settings)) as services:
             yield open_house(services, funders=funders)
     finally:
+        embedded.drop_database(server_url, name)
+
+
+@contextmanager
+def copied(house: House, server_url: str) -> Iterator[House]:
+    """The same house on a copy of its database, to try anything with. One copy at a time; the house rests meanwhile."""
+    house.services.database.dispose()
+    template = make_url(house.services.database.url).database
+    name = f"{template}_{next(_numbers)}"
+    url = embedded.create_database(server_url, name, template=template)
+    try:
+        with closing(open_services(replace(house.services.settings, database_url=url))) as services:
+            house.app.extensions[EXTENSION] = services
+            operator, platform, *funders = (
+                Client(house.app.test_client(), one.client_id, one.key)
+                for one in (house.operator, house.platform, *house.funders)
+            )
+            yield replace(house, services=services, operator=operator, platform=platform, funders=funders)
+    finally:
+        house.app.extensions[EXTENSION] = house.services
         embedded.drop_database(server_url, name)
 
 

@@ -49,24 +49,29 @@ def after(days: int) -> date:
 
 
 def small_book() -> list[ReplayRow]:
-    """Three past invoices, seven live receivables with seven fates, one bad one and one duplicate."""
+    """Three past invoices, seven live receivables with seven fates, one past due date and one duplicate."""
     past = replace(ROW, submitted_date=after(-40), issue_date=after(-40), due_date=after(-10), settled_date=after(-9))
-    papers = (Document("delivery_note", "a" * 64),)
     plant = {"plant": "duplicate_renumbered"}
+    live = [
+        replace(ROW, documents=(Document("delivery_note", "a" * 64),)),
+        replace(ROW, confirmed_date=after(1), confirmation_grade="deemed"),
+        replace(ROW, credit_notes=(CreditNote(after(2), 90_000, "return"),)),
+        replace(ROW, part_payments=(PartPayment(after(3), 400_000),), settled_date=after(6)),
+        replace(ROW, settled_date=None),
+        replace(ROW, hidden={"stray_minor": "777"}),
+        replace(ROW, confirmed_date=None, confirmation_grade=None, submitted_date=after(1)),
+        replace(ROW, due_date=after(-1)),
+    ]
     return [
         replace(past, invoice_number="P-1"),
         replace(past, invoice_number="P-2", settled_date=after(2)),
         replace(past, invoice_number="P-3", due_date=after(-35), settled_date=None),
-        replace(ROW, invoice_number="A-1", documents=papers),
-        replace(ROW, invoice_number="A-2", confirmed_date=after(1), confirmation_grade="deemed"),
-        replace(ROW, invoice_number="A-3", credit_notes=(CreditNote(after(2), 90_000, "return"),)),
-        replace(ROW, invoice_number="A-4", part_payments=(PartPayment(after(3), 400_000),), settled_date=after(6)),
-        replace(ROW, invoice_number="A-5", settled_date=None),
-        replace(ROW, invoice_number="A-6", hidden={"stray_minor": "777"}),
-        replace(ROW, invoice_number="A-7", confirmed_date=None, confirmation_grade=None, submitted_date=after(1)),
-        replace(ROW, invoice_number="A-8", due_date=after(-1)),
+        *(
+            replace(row, invoice_number=f"A-{number}", obligor=Company("platform", f"b{number}", f"Buyer {number}"))
+            for number, row in enumerate(live, start=1)
+        ),
         replace(ROW, invoice_number="a/1", submitted_date=after(2), settled_date=None, hidden=plant),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module")

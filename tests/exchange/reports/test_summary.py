@@ -54,8 +54,7 @@ def test_an_empty_exchange(server_url: str, tmp_path: Path) -> None:
 def test_a_small_book(house: House) -> None:
     """One asset paid on time, one 35 days late, one diluted, defaulted, charged off and half recovered; and others."""
     day = house.today
-    lives = _buy_three(house)
-    on_time, late, lost = lives
+    on_time, late, lost = _bought(house, 60, 60, 1)
     _others(house)
     credit(house, note(lost, 200_000, on=day))
     house.move(22, 30, days=125)
@@ -110,10 +109,10 @@ def test_a_small_book(house: House) -> None:
     assert found["calibration"] == _calibration_by_hand(house, {on_time: False, late: True, lost: True})
 
 
-def _buy_three(house: House) -> list[str]:
+def _bought(house: House, *tenors: int) -> list[str]:
     house.deposit(0, 10**9)
     house.funders[0].post("/v1/mandates", mandate(advance_bps=9_000, auto_commit=True))
-    asset_ids = house.submit(*(fresh() | dated(house, days=days) for days in (60, 60, 1)))
+    asset_ids = house.submit(*(fresh() | dated(house, days=days) for days in tenors))
     house.move(10, 30)
     house.move(14, 30)
     return asset_ids
@@ -152,7 +151,7 @@ def _calibration_by_hand(house: House, outcomes: dict[str, bool]) -> dict[str, A
 
 def test_a_debt_of_a_seller_is_not_a_recovery(house: House) -> None:
     """A credit note after the charge-off is no money: what was recovered is what was paid."""
-    (lost,) = _buy_one_short(house)
+    (lost,) = _bought(house, 1)
     house.move(22, 30, days=125)
     _paid(house, lost, 10_000, house.today)
     house.move(9, days=1)
@@ -163,15 +162,6 @@ def test_a_debt_of_a_seller_is_not_a_recovery(house: House) -> None:
     paid = 300_000  # of the shortfall, by the seller: the holdback bears the first 100,000
     assert found["losses"]["CNY"]["funder_loss_minor"] == DUE_MINOR - 10_000 - paid
     assert found["dilution"]["CNY"]["diluted_minor"] == 400_000
-
-
-def _buy_one_short(house: House) -> list[str]:
-    house.deposit(0, 10**9)
-    house.funders[0].post("/v1/mandates", mandate(advance_bps=9_000, auto_commit=True))
-    asset_ids = house.submit(fresh() | dated(house, days=1))
-    house.move(10, 30)
-    house.move(14, 30)
-    return asset_ids
 
 
 def test_lateness_counts_from_the_due_date(house: House) -> None:

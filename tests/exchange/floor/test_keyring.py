@@ -1,0 +1,68 @@
+"""The exchange's own keys: made once, kept whole, read by nobody else."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from exchange.entropy import seeded_entropy, system_entropy
+from exchange.keyring import Keyring, open_keyring
+from exchange.settings import Settings, SettingsError
+
+NAMES = {"record", "log", "token", "callback", "fingerprint", "vault"}
+
+
+def _prints(keyring: Keyring) -> tuple[object, ...]:
+    return (
+        keyring.record_signer.kid,
+        keyring.note_signer.verifier.vkey,
+        keyring.token_key.thumbprint(),
+        keyring.callback_key.public_key().public_bytes_raw(),
+        keyring.fingerprint_key,
+        keyring.vault.encrypt(bytes(12), b"", None),
+    )
+
+
+def test_keys_are_made_once(tmp_path: Path) -> None:
+    """The second process finds the keys of the first; all differ; only the owner may read them."""
+    settings = Settings(home=tmp_path)
+    made = _prints(open_keyring(settings, entropy=system_entropy))
+    assert _prints(open_keyring(settings, entropy=system_entropy)) == made
+    files = list((tmp_path / "keys").iterdir())
+    assert {file.stem for file in files} == NAMES
+    assert len({file.read_text() for file in files}) == len(NAMES)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+
+
+def test_processes_that_start_together_agree(tmp_path: Path) -> None:
+    """Whoever comes first decides, also among processes with the same number (as in containers); no draft is left."""
+    settings, together = Settings(home=tmp_path), Barrier(8)
+
+    def opened(_: int) -> tuple[object, ...]:
+        together.wait()
+        return _prints(open_keyring(settings, entropy=system_entropy))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(opened, range(8)))) == 1
+    assert {file.name for file in (tmp_path / "keys").iterdir()} == {f"{name}.key" for name in NAMES}
+
+
+@pytest.mark.parametrize("content", ["", "00", "zz" * 32, "00" * 33, "00" * 31, "０" * 64])
+def test_a_damaged_key_is_refused(tmp_path: Path, content: str) -> None:
+    """An empty fingerprint key would blind nothing: no file but one with 32 bytes is used."""
+    settings = Settings(home=tmp_path)
+    open_keyring(settings, entropy=system_entropy)
+    (tmp_path / "keys" / "fingerprint.key").write_text(content)
+    with pytest.raises(SettingsError, match=r"fingerprint\.key"):
+        open_keyring(settings, entropy=system_entropy)
+
+
+def test_under_a_seed_no_file_is_touched(tmp_path: Path) -> None:
+    """A replay's keys are the seed's; another seed has others."""
+    seeded = [_prints(open_keyring(Settings(home=tmp_path, seed=n), entropy=seeded_entropy(n))) for n in (1, 1, 2)]
+    assert seeded[0] == seeded[1]
+    assert not set(seeded[0]) & set(seeded[2])
+    assert list(tmp_path.iterdir()) == []
