@@ -1,6 +1,5 @@
 """The database: one engine a process, one transaction a request or job item."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -103,8 +102,3 @@ def constraint_of(error: Exception) -> str:
     """The name of the constraint a database error speaks of, or an empty string."""
     diagnostic = getattr(getattr(error, "orig", None), "diag", None)
     return getattr(diagnostic, "constraint_name", None) or ""
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown in logs and messages."""
-    return re.sub(r"://([^:/@]*):[^@]*@", r"://\1:***@", url)

@@ -237,7 +237,8 @@ def callbacks(session: Session, *, limit: int) -> Rows:
     """The callbacks delivered last, read for a person."""
     last = last_deliveries(session, limit=limit)
     query = text("SELECT funder_id, name FROM funder WHERE funder_id = ANY(:ids)")
-    names = dict(session.execute(query, {"ids": sorted({one.funder_id for one in last})}).all())
+    rows = session.execute(query, {"ids": sorted({one.funder_id for one in last})})
+    names: dict[str, str] = {row.funder_id: row.name for row in rows}
     return [_told(one, names[one.funder_id]) for one in last]
 
 

@@ -38,8 +38,9 @@ def plots(session: Session, *, today: date, zone: str, currencies: Iterable[str]
     period_days = period(today if first is None else first, today)
     length = 0 if first is None else (today - first).days // period_days + 1
     days = [today - timedelta(days=period_days * ago) for ago in reversed(range(length))]
-    scale = {"today": day_number(today), "period_days": period_days, "zone": zone}
-    moved, confirmed = queries.movements(session, **scale), queries.volume(session, **scale)
+    number = day_number(today)
+    moved = queries.movements(session, today=number, period_days=period_days, zone=zone)
+    confirmed = queries.volume(session, today=number, period_days=period_days, zone=zone)
     return [_of_currency(one, days, moved, confirmed) for one in list(currencies)[:MOST_CURRENCIES]], period_days
 
 

@@ -23,6 +23,9 @@ from exchange.services import Services
 CONFIRMED_JOB = "risk.score"
 """Who is next: a confirmed asset is scored."""
 
+NEAR_SHOWN = 20
+"""So many near duplicates are told of one receivable; a thousand alike would each name a thousand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -188,18 +191,24 @@ def _claim(session: Session, drafts: Sequence[_Draft]) -> dict[int, _Draft]:
 
 
 def _near_duplicates(session: Session, drafts: Sequence[_Draft]) -> dict[str, tuple[str, ...]]:
-    """For each draft, the assets that look like it: same parties, amount and dates, or the same delivery note."""
-    query = text("SELECT likeness, asset_id FROM likeness WHERE likeness = ANY(:marks) ORDER BY asset_id")
+    """For each draft, assets that look like it: same parties, amount and dates, or the same delivery note."""
+    query = text("""
+        SELECT mark, known.asset_id FROM unnest(cast(:marks AS bytea[])) AS mark
+        CROSS JOIN LATERAL (
+            SELECT asset_id FROM likeness WHERE likeness = mark ORDER BY asset_id LIMIT :shown
+        ) AS known
+    """)
     known: dict[bytes, list[str]] = {}
-    marks = [mark for draft in drafts for mark in draft.likenesses]
-    for likeness, asset_id in session.execute(query, {"marks": marks}):
-        known.setdefault(bytes(likeness), []).append(asset_id)
+    marks = sorted({mark for draft in drafts for mark in draft.likenesses})
+    for mark, asset_id in session.execute(query, {"marks": marks, "shown": NEAR_SHOWN}):
+        known.setdefault(bytes(mark), []).append(asset_id)
     near = {}
     for draft in drafts:
         alike = [known.setdefault(mark, []) for mark in draft.likenesses]
-        near[draft.asset_id] = tuple(sorted({asset_id for assets in alike for asset_id in assets}))
+        near[draft.asset_id] = tuple(sorted({asset_id for assets in alike for asset_id in assets})[:NEAR_SHOWN])
         for assets in alike:
-            assets.append(draft.asset_id)
+            if len(assets) < NEAR_SHOWN:
+                assets.append(draft.asset_id)
     rows = [(mark, draft.asset_id) for draft in drafts for mark in dict.fromkeys(draft.likenesses)]
     copy_rows(session, Likeness.__tablename__, ("likeness", "asset_id"), rows)
     return near

@@ -3,6 +3,7 @@
 Its home stays, so that `exchange run` can show what became of it.
 """
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ DEMO_SEED = 7
 DEMO_START = date(2026, 1, 5)
 DEMO_RECEIVABLES = 2400
 RUN_PORT = 8080
+_PLAYED = "demo.json"  # the summary of the demo that was played in a home
 
 Say = Callable[[str], object]
 
@@ -49,6 +51,7 @@ def run_demo(
         world = enter(exchange, receiver, funders=funders)
         try:
             summary = live_and_summarise(world, book, asked=asked, progress=progress)
+            (home / _PLAYED).write_text(json.dumps(summary.as_json(), indent=1))
             say(page(summary))
             say("")
             verdicts = prove(world, summary, base_url=exchange.base_url)
@@ -63,7 +66,7 @@ def run_demo(
 
 def has_demo(home: Path) -> bool:
     """Whether a demo was played to its end in `home`."""
-    return (home / "operator-client-id").exists()
+    return (home / _PLAYED).exists()
 
 
 def prove(world: World, summary: Summary, *, base_url: str) -> dict[str, bool]:
@@ -119,6 +122,6 @@ def run_forever(home: Path, *, say: Say = print, wait: Callable[[], Any]) -> Non
     """Serve the demo's exchange on loopback until `wait` returns (or Ctrl-C)."""
     with running(virtual_settings(home, seed=DEMO_SEED), port=RUN_PORT) as exchange:
         say(f"Exchange     {exchange.base_url}/")
-        say(f"Contract     {exchange.base_url}/docs")
+        say(f"Contract     {exchange.base_url}/docs/")
         say("Stop         Ctrl-C")
         wait()

@@ -37,9 +37,9 @@ _PRODUCTS: dict[str, tuple[int, tuple[int, ...] | None]] = {
 }
 # Habit: (days late from, to, weight).
 _LATENESS = {
-    "prompt": [(-5, -1, 20), (0, 0, 50), (1, 3, 24), (4, 12, 6)],
-    "slow": [(0, 3, 38), (4, 15, 42), (16, 30, 18), (31, 45, 2)],
-    "weak": [(0, 7, 24), (8, 30, 44), (31, 60, 26), (61, 90, 6)],
+    "prompt": [(-7, -1, 40), (0, 0, 42), (1, 3, 13), (4, 12, 5)],
+    "slow": [(-2, 0, 30), (1, 7, 34), (8, 20, 26), (21, 38, 10)],
+    "weak": [(-1, 0, 10), (1, 10, 24), (11, 30, 36), (31, 60, 24), (61, 90, 6)],
     "turning": [(10, 30, 40), (31, 75, 60)],
 }
 _DEFAULT_PER_MILLE = {"prompt": 1, "slow": 4, "weak": 25, "failing": 10}
@@ -171,7 +171,10 @@ class Trade:
             days_late += rng.randrange(10, 41)
         if rng.randrange(100) < (50 if disputed else 5):
             row = self._diluted(row)
-        paid_day = self._working_day(max(due_day + days_late, due_day - (row.due_date - row.issue_date).days + 1))
+        issue_day = due_day - (row.due_date - row.issue_date).days
+        paid_day = self._working_day(due_day + days_late, step=-1 if days_late <= 0 else 1)
+        if paid_day <= issue_day:  # nobody pays before there is an invoice
+            paid_day = self._working_day(issue_day + 1, step=1)
         defaults = rng.randrange(1000) < _DEFAULT_PER_MILLE[obligor.habit]
         if defaults or (obligor.last_day is not None and paid_day > obligor.last_day):
             row = self._unpaid(row)
@@ -206,10 +209,10 @@ class Trade:
         part = PartPayment(day, row.face_minor * self.rng.randrange(10, 51) // 100)
         return replace(row, part_payments=(part,), hidden=truth)
 
-    def _working_day(self, day: int) -> int:
-        """The day, or the next on which banks work."""
+    def _working_day(self, day: int, *, step: int) -> int:
+        """The day, or the nearest after (step 1) or before it (step -1) on which banks work."""
         while not _banks_work(self.calendar.date_of(day)):
-            day += 1
+            day += step
         return day
 
 

@@ -37,6 +37,7 @@ def served(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         house.deposit(0, 50_000_000)
         house.funders[0].post("/v1/mandates", mandate(auto_commit=True))
         (asset_id,) = house.submit(receivable("INV-1"))
+        house.move(10, 30)
         house.move(14, 30)
         app = create_app(replace(services, settings=replace(settings, console_open=True)))
         server = make_server("127.0.0.1", 0, app, threaded=True)

@@ -100,9 +100,10 @@ def test_callbacks_are_listed(first: str) -> None:
     assert "|Funder 1|" in taken[0]
 
 
-def test_a_model_of_too_little_says_so(first: str) -> None:
-    """A model was put in force, and the page says from how many trades."""
-    assert "Model in force: <code>mdl_" in first
+def test_the_model_in_force_is_named(first: str) -> None:
+    """Its version, since when, and what it was made of: too few trades, so that the prior speaks."""
+    said = r"since 2026-03-22 22:30; 0 past trades, 0 of them over 30 days late: too few, the labelled prior speaks\."
+    assert re.search(rf"Model in force: <code>mdl_[0-9a-f]+</code> {said}", first)
 
 
 def test_hostile_names_stay_text(browser: FlaskClient, lived: House) -> None:
@@ -116,9 +117,7 @@ def test_asset_page_shows_four_lives(browser: FlaskClient, lived: House) -> None
     """The page of the asset that was bought, diluted and reminded of has all that, and its signed chain."""
     page = browser.get(f"/assets/{asset_ids(lived)['HELD-1']}").text
     told = rows(page)
-    assert any(
-        "credit note CN-1, return|−CNY 10.00" in row or "credit note CN-1, return|CNY −10.00" in row for row in told
-    )
+    assert any("credit note CN-1, return|CNY \N{MINUS SIGN}10.00|" in row for row in told), told
     assert any("|Funder 1|committed|2026-03-02|" in row for row in told)
     kinds = re.findall(r'class="kind">([^<]*)<', page)
     assert kinds[:3] == ["asset.confirmed", "asset.scored", "asset.assigned"]

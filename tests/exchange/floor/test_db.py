@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from exchange.db import RETRIES, Database, constraint_of, copy_rows, is_retryable, raw_cursor, without_password
+from exchange.db import RETRIES, Database, constraint_of, copy_rows, is_retryable, raw_cursor
 
 
 @pytest.fixture
@@ -119,13 +119,3 @@ def test_copy_quotes_what_it_names(database: Database) -> None:
         with raw_cursor(session) as cursor:
             cursor.execute("SELECT value FROM counter WHERE name = %s", (strange,))
             assert cursor.fetchone() == (None,)
-
-
-@pytest.mark.parametrize("secret", ["pa:ss", "p@ss", "p/ss", "s"])
-def test_passwords_are_not_shown(secret: str) -> None:
-    """Whatever a URL's password contains, no part of it is left."""
-    shown = without_password(f"postgresql://user:{secret}@host:5432/name")
-    assert shown == "postgresql://user:***@host:5432/name"
-    assert (
-        without_password("postgresql+psycopg://postgres@/db?host=/tmp") == "postgresql+psycopg://postgres@/db?host=/tmp"
-    )

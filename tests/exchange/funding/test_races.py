@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from exchange import http
 from exchange.funding import actions
 from exchange.pools.actions import release
 from exchange.pools.jobs import clear_round
@@ -107,8 +108,9 @@ def test_purchases_against_payments(morning: Morning) -> None:
     sound(house)
 
 
-def test_no_deadlock_of_answers_and_payments(morning: Morning) -> None:
+def test_no_deadlock_of_answers_and_payments(morning: Morning, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commitment takes its claims before any limit, as payments do: neither has to be undone for the other."""
+    monkeypatch.setattr(http, "RETRIES", 1)
     house, (first, second, _) = morning.house, sorted(morning.asset_ids)
 
     def commit_first() -> None:

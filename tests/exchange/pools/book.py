@@ -56,25 +56,29 @@ def candidate(mandate_id: str = "m", *, funder_id: str = "f", cash_minor: int = 
     return Candidate(mandate_id, 1, funder_id, terms(**changes), Usage(cash_minor=cash_minor))
 
 
-ASSETS = st.lists(
-    st.builds(
-        dict,
-        obligor=st.integers(1, 3),
-        seller=st.integers(4, 6),
-        product=st.sampled_from(PRODUCTS),
-        face_minor=st.integers(1, 1_000),
-        due_date=st.integers(-2, 120).map(lambda days: TODAY + timedelta(days=days)),
-        recourse=st.sampled_from(RECOURSE),
-        confirmation_grade=st.sampled_from(GRADES),
-        pd_ppm=st.integers(1, 100_000),
-        grade=st.integers(0, 4),
-        related=st.integers(0, 9).map(lambda one: one == 0),
-    ),
-    max_size=12,
-).map(lambda rows: [free_asset(f"a{place}", **row) for place, row in enumerate(rows)])
+_FACTS: st.SearchStrategy[dict[str, Any]] = st.builds(
+    dict,
+    obligor=st.integers(1, 3),
+    seller=st.integers(4, 6),
+    product=st.sampled_from(PRODUCTS),
+    face_minor=st.integers(1, 1_000),
+    due_date=st.integers(-2, 120).map(lambda days: TODAY + timedelta(days=days)),
+    recourse=st.sampled_from(RECOURSE),
+    confirmation_grade=st.sampled_from(GRADES),
+    pd_ppm=st.integers(1, 100_000),
+    grade=st.integers(0, 4),
+    related=st.integers(0, 9).map(lambda one: one == 0),
+)
 
-_CAPS = st.integers(1, 3_000) | st.just(10**9)
-_TERMS = st.builds(
+
+def _named(rows: list[dict[str, Any]]) -> list[FreeAsset]:
+    return [free_asset(f"a{place}", **row) for place, row in enumerate(rows)]
+
+
+ASSETS = st.lists(_FACTS, max_size=12).map(_named)
+
+_CAPS = st.just(10**9) | st.integers(500, 3_000)
+_TERMS: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     budget_minor=_CAPS,
     obligor_cap_minor=_CAPS,
@@ -82,12 +86,12 @@ _TERMS = st.builds(
     products=st.sampled_from([PRODUCTS, PRODUCTS[:1]]),
     recourse=st.sampled_from([RECOURSE, RECOURSE[:1]]),
     confirmation_grades=st.sampled_from([GRADES, GRADES[:1]]),
-    max_pd_ppm=st.sampled_from([50_000, 1_000_000]),
-    max_tenor_days=st.sampled_from([30, 3650]),
+    max_pd_ppm=st.sampled_from([1_000_000, 50_000]),
+    max_tenor_days=st.sampled_from([3650, 30]),
     min_face_minor=st.sampled_from([1, 100]),
     base_rate_bps=st.sampled_from([0, 500, 600, 5_000]),
     grade_spreads_bps=st.sampled_from([(0,), (0, 100, 200)]),
-    advance_bps=st.sampled_from([1, 8_000, 10_000]),
+    advance_bps=st.sampled_from([10_000, 8_000, 1]),
     rank=st.integers(1, 2),
 )
 
@@ -96,12 +100,12 @@ _TERMS = st.builds(
 def candidates(draw: st.DrawFn) -> list[Candidate]:
     """Mandates of two funders; those of one funder see the same cash."""
     cash = {funder_id: draw(st.integers(0, 4_000)) for funder_id in ("f0", "f1")}
-    rows = draw(st.lists(st.tuples(st.sampled_from(sorted(cash)), _TERMS), max_size=4))
+    rows = draw(st.lists(st.tuples(st.sampled_from(sorted(cash)), _TERMS), min_size=1, max_size=4))
     return [
         candidate(f"m{place}", funder_id=funder_id, cash_minor=cash[funder_id], **changes)
         for place, (funder_id, changes) in enumerate(rows)
     ]
 
 
-ROOMS = st.dictionaries(st.integers(1, 3), st.integers(-100, 3_000))
+ROOMS = st.fixed_dictionaries({obligor: st.integers(-100, 3_000) for obligor in (1, 2, 3)})
 SEEDS = st.binary(max_size=32)

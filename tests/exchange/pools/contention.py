@@ -37,6 +37,7 @@ def at_once(services: Services, lock: str, *calls: Callable[[], Any]) -> list[An
 def wait_for(services: Services, count: int, futures: Sequence[Future[Any]] = ()) -> list[int]:
     """The server processes that wait for a lock, when there are as many as asked for."""
     deadline = time.monotonic() + PATIENCE_SECONDS
+    found: list[int] = []
     while time.monotonic() < deadline:
         with services.database.engine.connect() as connection:
             found = list(connection.execute(WAITING).scalars())

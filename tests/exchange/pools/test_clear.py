@@ -162,6 +162,14 @@ def test_an_obligor_without_a_limit_gets_none() -> None:
     assert run([free_asset(face_minor=1)], [candidate()], {}, b"") == []
 
 
+def test_an_obligors_limit_is_for_all_mandates() -> None:
+    """What one mandate takes of it is gone for the others; another obligor's is its own."""
+    assets = [free_asset("a0"), free_asset("a1"), free_asset("a2", obligor=3)]
+    both = [candidate("m1", funder_id="f1", budget_minor=1_000), candidate("m2", funder_id="f2")]
+    for seed in range(9):
+        assert len(run(assets, both, {1: 1_999, 3: 1_000}, bytes([seed]))) == 2
+
+
 def test_nothing_comes_of_nothing() -> None:
     """No assets, or no mandates, or assets past due: no matches."""
     assert run([], [candidate()], {}, b"") == []

@@ -1,12 +1,12 @@
 """One house for a whole module: what its tests enter does not meet, because each has names of its own."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Barrier, Thread
-from typing import Any, Protocol
+from typing import Any
 
 from exchange import embedded
 from exchange.services import open_services
@@ -15,13 +15,6 @@ from tests.exchange.house import Client, House, closing, make_key, open_house, p
 
 TEMPLATE = "template_exchange"
 _names = count(1)
-
-
-class Step(Protocol):
-    """What each of several threads does: its number tells it which one it is."""
-
-    def __call__(self, number: int) -> object:
-        """Do it."""
 
 
 @contextmanager
@@ -49,8 +42,8 @@ def twin(house: House, client: Client) -> Client:
     return Client(house.app.test_client(), client.client_id, client.key)
 
 
-def at_once(threads: int, step: Step) -> list[Any]:
-    """What `step` gave in each thread; all begin together. An exception in one is raised here."""
+def at_once(threads: int, step: Callable[[int], object]) -> list[Any]:
+    """What `step` gave in each thread by its number; all begin together. An exception in one is raised here."""
     barrier = Barrier(threads)
     results: dict[int, object] = {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.risk.facts import calendar_date, day_number
+from exchange.servicing.actions import close_assets
 from tests.exchange.house import House, mandate, receipt
 from tests.exchange.settlement.book import (
     DISCOUNT_MINOR,
@@ -152,7 +153,10 @@ def _calibration_by_hand(house: House, outcomes: dict[str, bool]) -> dict[str, A
 def test_a_debt_of_a_seller_is_not_a_recovery(house: House) -> None:
     """A credit note after the charge-off is no money: what was recovered is what was paid."""
     (lost,) = _bought(house, 1)
-    house.move(22, 30, days=125)
+    with house.services.database.transaction() as session:
+        now, charged_off_on = house.services.clock.now(session), house.today + timedelta(days=1 + 123)
+        close_assets(session, asset_ids=[lost], business_date=charged_off_on, now=now)
+    house.move(9, days=1)
     _paid(house, lost, 10_000, house.today)
     house.move(9, days=1)
     credit(house, note(lost, 400_000, on=house.today))

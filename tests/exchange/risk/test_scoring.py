@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from exchange.jobs import WorkItem
 from exchange.risk import actions
-from exchange.risk.facts import all_trades, day_number
+from exchange.risk.facts import all_trades
 from exchange.risk.models import Decision, ScoringModel
 from ledger.records import open_record
 from scoring import features
@@ -128,7 +128,6 @@ def test_decisions_can_be_made_again_to_the_bit(trained: House) -> None:
             f"AGAIN-{number}",
             obligor={"scheme": "platform", "value": f"payer-{number % PAYERS}"},
             face_minor=10_000 + number,
-            issue_date=(TODAY - timedelta(days=number)).isoformat(),
         )
         for number in range(30)
     ]
@@ -175,7 +174,7 @@ def test_the_record_vouches_for_the_inputs(trained: House) -> None:
 
 
 def test_scoring_twice_changes_nothing(trained: House) -> None:
-    """A decision is made once, whoever repeats the job; a racing repetition fails whole and then finds nothing to do."""
+    """A decision is made once, whoever repeats the job; a racing repetition fails whole, then finds nothing to do."""
     waiting = [result["asset_id"] for result in submit(trained.platform, [submission(f"TWICE-{n}") for n in range(5)])]
     database = trained.services.database
 

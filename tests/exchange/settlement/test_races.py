@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time, timedelta
 from threading import Barrier
 from typing import Any
 
+import pytest
+
 from exchange import books
-from tests.exchange.house import Client, House, receipt
+from tests.exchange.house import Client, House, mandate, receipt
 from tests.exchange.settlement.book import (
     DISCOUNT_MINOR,
     FACE_MINOR,
@@ -16,6 +19,7 @@ from tests.exchange.settlement.book import (
     balance,
     buy,
     check_conserved,
+    dated,
     fresh,
     note,
     results,
@@ -124,4 +128,36 @@ def test_batches_in_opposite_orders_do_not_deadlock(market: House) -> None:
         assert {result["status"] for result in answer} == {201}
     left = rows(market, "SELECT DISTINCT outstanding_minor FROM claim WHERE asset_id = ANY(:ids)", ids=asset_ids)
     assert left == [(FACE_MINOR - 3 * 1_010,)]
+    check_conserved(market)
+
+
+@pytest.mark.parametrize("moment", [time(10), time(14)])
+def test_payments_meet_a_round_or_a_purchase(market: House, moment: time) -> None:
+    """Assets are paid in part while they are being offered or bought: each is sold for what is owed, or not at all."""
+    market.move(9, days=1)
+    market.deposit(0, 10**9)
+    market.funders[0].post("/v1/mandates", mandate(min_tenor_days=60, max_tenor_days=60, auto_commit=True))
+    asset_ids = market.submit(*(fresh() | dated(market) for _ in range(8)))
+    if moment > time(12):
+        market.move(10, 30)
+    now = datetime.combine(market.today, moment, tzinfo=UTC) - timedelta(hours=8)
+    market.operator.put("/v1/clock", {"now": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
+    lines = [receipt(asset_id, 1_000, value_date=market.today) for asset_id in asset_ids]
+    payments = [sender(market, market.operator, "/v1/receipts", *lines[start::2]) for start in (0, 1)]
+    at_once(market.run, *payments)
+    market.run()
+    market.move(14, 30)
+    sold = """
+        SELECT claim.outstanding_minor, pool_asset.face_minor - collected_minor FROM claim
+        JOIN pool_asset ON pool_asset.pool_id = claim.pool_id AND pool_asset.asset_id = claim.asset_id
+        WHERE claim.asset_id = ANY(:ids)
+    """
+    found = rows(market, sold, ids=asset_ids)
+    assert all(outstanding == face for outstanding, face in found)
+    claims = "SELECT asset_id, state, outstanding_minor FROM claim WHERE asset_id = ANY(:ids)"
+    for asset_id, state, outstanding in rows(market, claims, ids=asset_ids):
+        assert (state in {"free", "assigned"}, outstanding) == (True, FACE_MINOR - 1_000)
+        title = balance(market, books.funder_title(market.funder_ids[0]), asset_id)
+        assert title == (outstanding if state == "assigned" else 0)
+    assert balance(market, books.funder_reserved(market.funder_ids[0])) == 0
     check_conserved(market)

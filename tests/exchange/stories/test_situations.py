@@ -188,14 +188,14 @@ def test_two_funders_compete_and_see_nothing_of_each_other(house: House) -> None
         assert house.funder_ids[other] not in str(client.get("/v1/pools"))
         assert house.funder_ids[other] not in str(house.events(own))
 
-    for funder, own in zip(house.funders, offers, strict=True):
-        funder.post(f"/v1/offers/{own[0]['offer_id']}/commitment", {})
+    for client, (offer,) in zip(house.funders, offers, strict=True):
+        client.post(f"/v1/offers/{offer['offer_id']}/commitment", {})
     house.move(14, 30)
     pay(house, (small, FACE_MINOR))
     kinds = [[event["type"] for event in told(house, funder)] for funder in (0, 1)]
     bought = ["deposit.received", "offer.made", "purchase.settled"]
     assert kinds == [[*bought, "collection.distributed", "asset.repaid"], bought]
-    assert [len(funder.get("/v1/positions")["items"]) for funder in house.funders] == [0, 1]
+    assert [len(client.get("/v1/positions")["items"]) for client in house.funders] == [0, 1]
 
 
 def test_an_asset_that_is_paid_while_it_is_offered(house: House) -> None:
