@@ -70,7 +70,7 @@ def contract_text() -> str:
 
 def _wired() -> tuple[Flask, dict[str, Any]]:
     """Every route in its place, and the contract they make."""
-    app = Flask("exchange")
+    app = Flask("exchange", static_folder=None)
     app.config.update(
         API_TITLE="Receivables exchange",
         API_VERSION="v1",

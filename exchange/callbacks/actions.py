@@ -33,7 +33,7 @@ DELIVERIES = ("funder_id", "sequence", "attempts", "next_attempt_at")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A fact for one funder. `pending_id`, from `registry.actions.record`, ties it to an entry in the log."""
+    """A fact for one funder. `pending_id`, from `registry.actions.record_many`, ties it to an entry in the log."""
 
     funder_id: str
     type: str

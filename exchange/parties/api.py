@@ -11,7 +11,7 @@ from exchange.clock import system_now
 from exchange.errors import Fault, InvalidRequest
 from exchange.http import Call, Room, json_response, services
 from exchange.parties import actions
-from exchange.parties.assertion import AssertionRefusedError, authenticate
+from exchange.parties.assertion import AssertionRefusedError, authenticate, bare_key
 from exchange.parties.schemas import FunderCreated, NewParty, OriginatorCreated
 from ledger.keys import KeyRefused, public_key_from_jwk
 
@@ -80,7 +80,7 @@ def create_funder(call: Call) -> dict[str, Any]:
 
 def _check_key(public_jwk: dict[str, str]) -> None:
     try:
-        public_key_from_jwk(public_jwk)
+        public_key_from_jwk(bare_key(public_jwk))
     except KeyRefused as error:
         fault = Fault(error.code, "/public_jwk/x", str(error), public_jwk["x"])
         raise InvalidRequest("The public key cannot be used.", faults=(fault,)) from None

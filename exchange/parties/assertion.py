@@ -1,5 +1,6 @@
 """Client authentication by a signed assertion (RFC 7521, RFC 7523 section 3, `private_key_jwt`)."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +33,7 @@ def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime
     """
     client = _client(session, assertion)
     try:
-        token = jwt.decode(assertion, OKPKey.import_key(client.public_jwk), algorithms=ALGORITHMS)
+        token = jwt.decode(assertion, OKPKey.import_key(bare_key(client.public_jwk)), algorithms=ALGORITHMS)
         claims = token.claims
         _check_claims(claims, client_id=client.client_id, issuer=issuer, now=now)
     except (JoseError, ValueError, KeyError, TypeError, OverflowError):
@@ -43,6 +44,11 @@ def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime
     ):
         raise AssertionRefusedError("this client assertion was used before: sign a new one with a new jti")
     return Caller(client.client_id, Role(client.role), client.party_id)
+
+
+def bare_key(public_jwk: Mapping[str, str]) -> dict[str, str]:
+    """The key itself, without what its owner calls it or the name it has for the algorithm (there are two)."""
+    return {name: public_jwk[name] for name in ("kty", "crv", "x")}
 
 
 def _client(session: Session, assertion: str) -> ApiClient:

@@ -70,8 +70,7 @@ def explain_mandate(call: Call, mandate_id: str, asset_id: str) -> dict[str, Any
     asset = queries.asset(call.session, asset_id=asset_id)
     if candidate is None or asset is None:
         raise NotFound("There is no such mandate of yours, or no such asset.")
-    line = (asset.obligor, asset.currency)
-    room_minor = limits.lock_room(call.session, lines=[line]).get(line, 0)
+    room_minor = limits.room_of(call.session, line=(asset.obligor, asset.currency))
     today = business_date(call.now, time_zone=call.services.settings.time_zone)
     reasons = rules.why_not(candidate, asset, room_minor=room_minor, today=today)
     if not queries.is_free(call.session, asset_id=asset_id):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import insert, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from exchange.db import copy_rows
@@ -48,20 +48,6 @@ class _Sealed(NamedTuple):
     sequence: int
     record: records.SealedRecord
     leaf: bytes
-
-
-def record(session: Session, *, fact: Fact, now: datetime) -> int:
-    """Keep one fact for signing; gives its `pending_id`, by which its signed form can be found."""
-    row = insert(PendingEvent).values(
-        asset_id=fact.asset_id,
-        kind=fact.kind,
-        body=dict(fact.body),
-        disclosable=None if fact.disclosable is None else dict(fact.disclosable),
-        recorded_at=now,
-    )
-    pending_id: int = session.execute(row.returning(PendingEvent.pending_id)).scalar_one()
-    wake(session, Wakes.FACTS)
-    return pending_id
 
 
 def record_many(session: Session, *, facts: Sequence[Fact], now: datetime) -> list[int]:

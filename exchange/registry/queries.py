@@ -26,9 +26,3 @@ def chain(session: Session, *, asset_id: str, disclosed: bool) -> list[dict[str,
 def unsealed() -> ScalarSelect[int]:
     """How many facts wait for their signature."""
     return select(func.count()).select_from(PendingEvent).scalar_subquery()
-
-
-def log_indexes(session: Session, *, pending_ids: list[int]) -> dict[int, int]:
-    """The log index of each pending fact that is sealed by now."""
-    query = select(AssetEvent.pending_id, AssetEvent.log_index).where(AssetEvent.pending_id.in_(pending_ids))
-    return dict(session.execute(query).all())

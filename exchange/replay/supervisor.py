@@ -53,8 +53,12 @@ class Exchange:
         """Refuse to go on when a child is dead (`ChildDied`)."""
         for name, child in self.children.items():
             if (code := child.poll()) is not None:
-                tail = "\n".join(self.logs[name].read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-                raise ChildDied(f"{name} ended with code {code}; the end of {self.logs[name]}:\n{tail}")
+                raise ChildDied(f"{name} ended with code {code}; {self.tail(name)}")
+
+    def tail(self, name: str) -> str:
+        """The end of a child's log."""
+        lines = self.logs[name].read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        return "\n".join([f"the end of {self.logs[name]}:", *lines])
 
 
 @contextmanager
@@ -87,6 +91,8 @@ def running(settings: Settings, *, port: int | None = None, fresh_at: datetime |
                 exchange.check()
             except ChildDied as died:
                 raise died from error
+            for name in exchange.children:
+                error.add_note(exchange.tail(name))  # the home and its logs may be gone when this is read
             raise
 
 

@@ -41,7 +41,7 @@ def make_book(
     receivables: int = 2400,
     start: date,
     days: int = 120,
-    history: int = 1100,
+    history: int = 1800,
     history_days: int = 180,
 ) -> list[ReplayRow]:
     """Make the book, in order of submission.
@@ -75,7 +75,7 @@ def make_book(
 
 
 def write_book(
-    path: Path, *, seed: int, receivables: int = 2400, start: date, days: int = 120, history: int = 1100
+    path: Path, *, seed: int, receivables: int = 2400, start: date, days: int = 120, history: int = 1800
 ) -> None:
     """Write the book as canonical NDJSON, which needs no mapping; the same arguments give the same bytes."""
     rows = make_book(seed=seed, receivables=receivables, start=start, days=days, history=history)

@@ -68,7 +68,7 @@ def score(session: Session, *, asset_ids: Sequence[str], today: date, now: datet
 
 def learn(session: Session, *, rows: Sequence[Sequence[Any]]) -> None:
     """Enter trade facts, each in the order of `Trade`'s columns."""
-    columns = "trade_id obligor seller face_minor issue_day due_day settled_day"
+    columns = "trade_id obligor seller face_minor issue_day due_day settled_day originator_id"
     copy_rows(session, Trade.__tablename__, columns.split(), rows)
 
 
@@ -95,7 +95,7 @@ def _read_model(body: str) -> Model:
 
 def _asked(session: Session, asset_ids: Sequence[str]) -> list[Asked]:
     query = text("""
-        SELECT asset_id, obligor.number, seller.number, currency, face_minor, issue_date, due_date
+        SELECT asset_id, obligor.number, seller.number, currency, face_minor, issue_date, due_date, originator_id
         FROM receivable
         JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
         JOIN company AS seller ON seller.company_id = receivable.seller_id
@@ -123,6 +123,7 @@ def _learn_assets(session: Session, asked: Sequence[Asked]) -> None:
             day_number(asset.issue_date),
             day_number(asset.due_date),
             NOT_SETTLED,
+            asset.originator_id,
         )
         for asset in asked
     )

@@ -1,7 +1,7 @@
 """Trade facts between PostgreSQL and the columns that `scoring` reads."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -36,11 +36,6 @@ ROW = np.dtype(
 def day_number(day: date) -> int:
     """Days since 1970-01-01."""
     return (day - EPOCH).days
-
-
-def calendar_date(day: int) -> date:
-    """The date that many days after 1970-01-01."""
-    return EPOCH + timedelta(days=day)
 
 
 def all_trades(session: Session) -> Trades:

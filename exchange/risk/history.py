@@ -36,7 +36,8 @@ def keep_history(
             good.append((index, item))
     marks = {index: _mark(item, services=services, origin=origin) for index, item in good}
     fresh = _claim(session, good, marks, services=services, origin=origin)
-    settled = _settle(session, [(index, item) for index, item in good if index not in fresh], marks)
+    known = [(index, item) for index, item in good if index not in fresh]
+    settled = _settle(session, known, marks, originator_id=origin.originator_id)
     companies = {company_key(c, origin): company_facts(c) for _, item in good for c in (item.seller, item.obligor)}
     know_companies(session, companies=companies, keyring=services.keyring, now=origin.now, entropy=services.entropy)
     numbers = _numbers(session, {key.value for key in companies}, namespaces={"", origin.originator_id})
@@ -44,7 +45,7 @@ def keep_history(
     for index, item in good:
         if index in fresh:
             obligor, seller = (numbers[company_key(company, origin)] for company in (item.obligor, item.seller))
-            rows.append((fresh[index], obligor, seller, item.face_minor, *_days(item)))
+            rows.append((fresh[index], obligor, seller, item.face_minor, *_days(item), origin.originator_id))
             outcomes[index] = Outcome(fresh[index])
         elif index in settled:
             outcomes[index] = Outcome(settled[index])
@@ -90,8 +91,10 @@ def _claim(
     return dict(first[bytes(mark)] for mark in session.execute(insert, parameters).scalars())
 
 
-def _settle(session: Session, items: Sequence[tuple[int, HistoryItem]], marks: Mapping[int, bytes]) -> dict[int, str]:
-    """Settle the invoices that are known as open past trades; their ids by index."""
+def _settle(
+    session: Session, items: Sequence[tuple[int, HistoryItem]], marks: Mapping[int, bytes], *, originator_id: str
+) -> dict[int, str]:
+    """Settle the invoices that this originator told as open past trades; their ids by index."""
     told: dict[bytes, tuple[int, date]] = {}
     for index, item in items:
         if item.settled_date:
@@ -99,9 +102,10 @@ def _settle(session: Session, items: Sequence[tuple[int, HistoryItem]], marks: M
     query = text("""
         SELECT fingerprint, trade_id FROM fingerprint JOIN trade ON trade.trade_id = fingerprint.asset_id
         WHERE fingerprint = ANY(:marks) AND trade_id LIKE 'trd\\_%' AND settled_day = :open
+          AND originator_id = :originator_id
         ORDER BY trade_id FOR UPDATE OF trade
     """)
-    rows = session.execute(query, {"marks": list(told), "open": NOT_SETTLED}).all()
+    rows = session.execute(query, {"marks": list(told), "open": NOT_SETTLED, "originator_id": originator_id}).all()
     found = {bytes(mark): trade_id for mark, trade_id in rows}
     learn_settlements(session, settled={trade_id: told[mark][1] for mark, trade_id in found.items()})
     return {told[mark][0]: trade_id for mark, trade_id in found.items()}

@@ -34,6 +34,13 @@ class Asked(NamedTuple):
     face_minor: int
     issue_date: date
     due_date: date
+    originator_id: str
+
+
+def room_of(session: Session, *, line: Line) -> int:
+    """What one obligor's limit leaves free now, in minor units; 0 where it has none."""
+    query = text("SELECT limit_minor - used_minor FROM exposure WHERE obligor = :obligor AND currency = :currency")
+    return session.execute(query, {"obligor": line[0], "currency": line[1]}).scalar_one_or_none() or 0
 
 
 def lock_room(session: Session, *, lines: Sequence[Line]) -> dict[Line, int]:

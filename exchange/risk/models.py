@@ -13,7 +13,8 @@ from exchange.db import Base
 class Trade(Base):
     """One invoice as `scoring.facts` reads it: companies by number, days since 1970, `settled_day` far away while open.
 
-    `trade_id` is the asset's id, or that of an invoice from before the exchange knew the platform.
+    `trade_id` is the asset's id, or that of an invoice from before the exchange knew the platform; only the originator
+    that told it can say that it is settled.
     """
 
     __tablename__ = "trade"
@@ -26,6 +27,7 @@ class Trade(Base):
     issue_day: Mapped[int]
     due_day: Mapped[int]
     settled_day: Mapped[int]
+    originator_id: Mapped[str] = mapped_column(String)
 
 
 class ScoringModel(Base):

@@ -25,13 +25,9 @@ def test_migrations_match_models(engine: Engine) -> None:
 
 def test_every_table_has_a_home() -> None:
     """A module that defines tables is imported by the migrations, or its tables would never be made."""
-    defined = {
-        source.path
-        for source in sources("exchange", "ledger")
-        if "__tablename__ =" in source.text or "= Table(" in source.text
-    }
+    defined = {source.path for source in sources("exchange") if "__tablename__ =" in source.text}
     known = {mapper.class_.__module__.replace(".", "/") + ".py" for mapper in Base.registry.mappers}
-    assert {path for path in defined if path.startswith("exchange/")} == known
+    assert defined == known
 
 
 def test_there_is_one_head() -> None:

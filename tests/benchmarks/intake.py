@@ -38,9 +38,7 @@ def measure() -> Result:
             operator = operator_client(exchange)
             key = party_key(1, name="platform")
             entered = operator.post("/v1/originators", {"name": "Platform", "public_jwk": public_jwk(key)})
-            senders = [
-                ApiClient(exchange.base_url, client_id=entered["client_id"], key=key) for _ in range(SENDERS)
-            ]
+            senders = [ApiClient(exchange.base_url, client_id=entered["client_id"], key=key) for _ in range(SENDERS)]
             _send(senders[:1], [_body(0, count=1)])
             _wait(operator)
             bodies = [_body(start, count=BATCH) for start in range(1, RECEIVABLES, BATCH)]
@@ -62,7 +60,11 @@ def _item(number: int) -> dict[str, Any]:
     day = 1 + number % 28
     return {
         "invoice_number": f"XS-{number:07d}",
-        "seller": {"scheme": "platform", "value": f"seller-{number % SELLERS}", "name": f"Distributor {number % SELLERS}"},
+        "seller": {
+            "scheme": "platform",
+            "value": f"seller-{number % SELLERS}",
+            "name": f"Distributor {number % SELLERS}",
+        },
         "obligor": {"scheme": "platform", "value": f"plant-{number % OBLIGORS}", "name": f"Plant {number % OBLIGORS}"},
         "product": "receivable_factoring",
         "currency": "CNY",

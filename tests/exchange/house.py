@@ -273,6 +273,11 @@ def receipt(reference: str, amount_minor: int, *, value_date: date, currency: st
     }
 
 
+def calendar_date(day: int) -> date:
+    """The date that many days after 1970-01-01."""
+    return date(1970, 1, 1) + timedelta(days=day)
+
+
 def check_contract(method: str, path: str, response: TestResponse) -> None:
     """Hold an answer of the API against the published contract."""
     operation = _operation(method, path.partition("?")[0])

@@ -156,6 +156,7 @@ def upgrade() -> None:
     sa.Column('issue_day', sa.Integer(), nullable=False),
     sa.Column('due_day', sa.Integer(), nullable=False),
     sa.Column('settled_day', sa.Integer(), nullable=False),
+    sa.Column('originator_id', sa.String(), nullable=False),
     sa.PrimaryKeyConstraint('trade_id', name=op.f('pk_trade'))
     )
     op.create_index('ix_trade_obligor', 'trade', ['obligor'], unique=False)

@@ -205,7 +205,7 @@ def process(house: House) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_killed_worker_loses_nothing(house: House) -> None:
-    """Killed in the middle of a job: its work is undone and free again; the next one does it, and ends when asked to."""
+    """Killed in the middle of a job: its work is undone and free again; the next one does it, and ends when told."""
     house.platform.post("/v1/receivables", {"items": [receivable(f"INV-{n}") for n in range(5)]})
     database = house.services.database
     with database.transaction() as holder:
@@ -224,7 +224,7 @@ def test_a_killed_worker_loses_nothing(house: House) -> None:
 
 
 def _run_until_quiet(house: House) -> None:
-    """Run a worker as the command does, in this process; ask it to stop, as a service manager does, when all is done."""
+    """Run a worker as the command does, in this process, until SIGTERM: sent when all is done."""
 
     def stop() -> None:
         until(lambda: is_quiet(house))

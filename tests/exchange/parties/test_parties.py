@@ -7,6 +7,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
@@ -53,6 +54,7 @@ def _try(services: Services, assertion: str, *, now: datetime = NOW) -> bool:
     return True
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 def test_an_assertion_is_used_once(services: Services, client_id: str) -> None:
     """The same again is refused; one with another jti is not; both algorithm names of RFC 8037 and RFC 9864 pass."""
     assertion = _assertion(client_id)
@@ -261,7 +263,7 @@ def test_a_person_is_nowhere_in_the_clear(services: Services) -> None:
     sealed, identity = bytes(person.identity_sealed), bytes(person.identity_hash)
     assert number.encode() not in sealed + identity
     assert services.keyring.vault.decrypt(sealed[:12], sealed[12:], identity) == number.encode()
-    with pytest.raises(Exception, match=""):
+    with pytest.raises(InvalidTag):
         services.keyring.vault.decrypt(sealed[:12], sealed[12:], b"another place")
 
 

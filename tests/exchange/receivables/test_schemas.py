@@ -81,7 +81,8 @@ def test_decoder_and_contract_agree(name: str) -> None:
     for _ in range(2000):
         item = copy.deepcopy(good)
         for _ in range(random.choice([1, 1, 2, 3])):
-            spoil(random, item) if item else None
+            if item:
+                spoil(random, item)
         raw = msgspec.json.encode({"items": [item]})
         read = read_items(raw, kind, schema)
         contract = faults_of(schema, msgspec.json.decode(raw)["items"][0], at="/items/0")

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from exchange.registry import actions
 from exchange.registry.models import PendingEvent
-from exchange.registry.queries import log_indexes
 from exchange.services import Services
 from ledger import log, records
 from ledger.keys import FileSigner
@@ -129,13 +128,15 @@ def test_one_fact_and_none(house: House) -> None:
         now = services.clock.now(session)
         assert actions.record_many(session, facts=[], now=now) == []
         hidden = {"seller": "platform:s", "documents": [{"kind": "order", "sha256": "0" * 64}]}
-        first = actions.record(session, fact=actions.Fact("one", "asset.confirmed", {"n": 0}, hidden), now=now)
-        second = actions.record(session, fact=actions.Fact("one", "asset.noted", {"n": 1}), now=now)
-        assert log_indexes(session, pending_ids=[first, second]) == {}
+        facts = [
+            actions.Fact("one", "asset.confirmed", {"n": 0}, hidden),
+            actions.Fact("one", "asset.noted", {"n": 1}),
+        ]
+        first, second = actions.record_many(session, facts=facts, now=now)
+        assert first < second
     size = log_size(services)
     seal_all(services)
-    with services.database.transaction() as session:
-        assert log_indexes(session, pending_ids=[first, second, -1]) == {first: size, second: size + 1}
+    assert [link["log_index"] for link in links(services, "one")] == [size, size + 1]
     assert [len(link["disclosures"]) for link in links(services, "one")] == [2, 0]
     assert numbers(house, "one") == [0, 1]
 
@@ -277,7 +278,7 @@ def test_a_fact_that_cannot_be_signed_stops_the_line_unsigned(house: House) -> N
     keep(services, "before", 0)
     with services.database.transaction() as session:
         fact = actions.Fact("large", "asset.confirmed", {"text": "x" * records.LARGEST_SIGNING_INPUT})
-        large = actions.record(session, fact=fact, now=services.clock.now(session))
+        (large,) = actions.record_many(session, facts=[fact], now=services.clock.now(session))
     with pytest.raises(records.RecordTooLarge):
         actions.seal(services)
     assert links(services, "before") == []

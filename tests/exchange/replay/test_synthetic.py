@@ -50,7 +50,7 @@ def test_history_can_teach(seed: int) -> None:
     history = [row for row in make_book(seed=seed, start=START) if row.submitted_date < START]
     matured = [row for row in history if row.due_date + timedelta(days=30) < START]
     bad = [row for row in matured if row.settled_date is None or row.settled_date > row.due_date + timedelta(days=30)]
-    assert len(history) == 1100
+    assert len(history) == 1800
     assert len(matured) >= 500
     assert len(bad) >= 30
 

@@ -5,9 +5,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from exchange.risk.facts import calendar_date, day_number
+from exchange.risk.facts import day_number
 from exchange.servicing.actions import close_assets
-from tests.exchange.house import House, mandate, receipt
+from tests.exchange.house import House, calendar_date, mandate, receipt
 from tests.exchange.settlement.book import (
     DISCOUNT_MINOR,
     FACE_MINOR,

@@ -5,9 +5,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from exchange.risk.facts import calendar_date
 from scoring.facts import MAX_FACE_MINOR, NOT_SETTLED
-from tests.exchange.house import Client, House
+from tests.exchange.house import Client, House, calendar_date
 from tests.exchange.receivables.shared import add_platform, at_once, submission, submit, told, twin
 
 KEPT: tuple[int, list[str]] = (201, [])

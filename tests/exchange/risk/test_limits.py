@@ -41,7 +41,7 @@ def decide(
 ) -> None:
     """Decide the limits of these obligors anew, each with one asset of this PD and tenor."""
     asked = [
-        Asked(f"a{number}", obligor, 99, currency, 1, TODAY, TODAY + timedelta(days))
+        Asked(f"a{number}", obligor, 99, currency, 1, TODAY, TODAY + timedelta(days), "org_a")
         for number, (obligor, currency) in enumerate(pd_by_line)
     ]
     pds = np.array(list(pd_by_line.values()), dtype=np.int64)
@@ -100,7 +100,7 @@ def test_limits_are_decided_on_the_worst_asset(session: Session) -> None:
     decide(session, {line: SAFE})
     limits.use_room(session, amounts={line: NEWCOMER_MINOR, (9, "CNY"): 0})
     assert state(session)[line] == (NEWCOMER_MINOR, NEWCOMER_MINOR, 1)
-    asked = [Asked(name, 1, 99, "CNY", 1, TODAY, TODAY + timedelta(30)) for name in "ab"]
+    asked = [Asked(name, 1, 99, "CNY", 1, TODAY, TODAY + timedelta(30), "org_a") for name in "ab"]
     pds = np.array([RISKY, SAFE])
     lgds = np.array([10_000, 4_000])
     scores = Scores(pds, pds, pds, pds, lgds, pds, [[], []])
