@@ -46,7 +46,7 @@ def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime
     return Caller(client.client_id, Role(client.role), client.party_id)
 
 
-def bare_key(public_jwk: Mapping[str, str]) -> dict[str, str]:
+def bare_key(public_jwk: Mapping[str, str]) -> dict[str, str | list[str]]:
     """The key itself, without what its owner calls it or the name it has for the algorithm (there are two)."""
     return {name: public_jwk[name] for name in ("kty", "crv", "x")}
 

@@ -190,9 +190,9 @@ def clear(
     seed: bytes,
     today: date,
 ) -> list[Match]:
-    """Give each asset, in an order that only the public seed decides, to the mandate with the lowest discount.
+    """Give each asset, in an order that only the public seed decides, to the mandate with the lowest rate.
 
-    `rooms` holds what each obligor's limit leaves free in this currency; equal discounts are settled by the seed.
+    `rooms` holds what each obligor's limit leaves free in this currency; equal prices are settled by the seed.
     """
     left = dict(rooms)
     matches = []
@@ -217,11 +217,11 @@ def _take(best: Candidate, candidates: Sequence[Candidate], asset: FreeAsset, pr
 
 
 def _preference(one: Candidate, asset: FreeAsset, *, seed: bytes, today: date) -> tuple[int, int, int, bytes]:
-    """Lowest discount first, then the least held back, then the funder's own ranking, then the lot."""
+    """Lowest rate first, then the most money now, then the funder's own ranking, then the lot."""
     price = _price(one.terms, asset, today)
     return (
-        price.discount_minor,
-        price.holdback_minor,
+        price.rate_bps,
+        -price.price_minor,
         one.terms.rank,
         _lot(seed, asset.asset_id, one.mandate_id),
     )

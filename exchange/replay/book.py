@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from exchange.errors import Refusal
@@ -64,7 +64,7 @@ def make_book(rows: Iterable[ReplayRow | RowRefusal], *, first_day: date, last_s
         elif row.submitted_date < first_day:
             history.append(row)
         elif last_submission is None or row.submitted_date <= last_submission:
-            live.append(row)
+            live.append(_as_confirmed(row))
         else:
             later += 1
     if not live:
@@ -85,6 +85,13 @@ def owed_minor(row: ReplayRow) -> int:
     return row.face_minor - credited - sum(part.amount_minor for part in row.part_payments)
 
 
+def _as_confirmed(row: ReplayRow) -> ReplayRow:
+    """The row without a confirmation that would come after its settlement: nothing is left to accept then."""
+    if row.confirmed_date is None or row.settled_date is None or row.settled_date >= row.confirmed_date:
+        return row
+    return replace(row, confirmed_date=None, confirmation_grade=None)
+
+
 def _order(row: ReplayRow) -> tuple[date, int]:
     return row.submitted_date, row.row_number
 
@@ -98,8 +105,10 @@ def _days(live: list[ReplayRow], history: list[ReplayRow], *, first_day: date, l
             days[row.confirmed_date].confirmed.append(row)
         for index, note in enumerate(row.credit_notes):
             days[max(note.credit_date, born)].credited.append((row, index))
+        if row.confirmed_date is None:
+            continue  # nobody told its obligor to pay into the collection account: it pays the seller
         for index, (day, amount_minor) in enumerate(_payments(row)):
-            days[max(day, born)].paid.append((row, index, amount_minor))
+            days[max(day, born, row.confirmed_date)].paid.append((row, index, amount_minor))
     for row in history:
         for day in _told_on(row):
             if day >= first_day:

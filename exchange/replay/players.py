@@ -46,13 +46,16 @@ class Player:
         return 1
 
     def _send(self, offer_id: str, wanted: list[str], *, whole: bool) -> None:
+        """Send the answer under a key of its own: asked twice, it counts once."""
+        body: dict[str, Any]
         if not wanted:
-            self.client.post(f"/v1/offers/{offer_id}/refusal", {"reason": "no asset below our own ceiling"})
-            self.answers["refused"] += 1
-            return
-        body = {} if whole else {"asset_ids": wanted}
-        self.client.post(f"/v1/offers/{offer_id}/commitment", body, key=f"commit-{offer_id}")
-        self.answers["committed" if whole else "committed in part"] += 1
+            kind, body, told = "refusal", {"reason": "no asset below our own ceiling"}, "refused"
+        elif whole:
+            kind, body, told = "commitment", {}, "committed"
+        else:
+            kind, body, told = "commitment", {"asset_ids": wanted}, "committed in part"
+        self.client.post(f"/v1/offers/{offer_id}/{kind}", body, key=f"{kind}-{offer_id}")
+        self.answers[told] += 1
 
 
 def enter_player(

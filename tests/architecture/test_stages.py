@@ -8,6 +8,15 @@ NOT_STAGES = {"embedded", "migrations", "replay", "demo"}
 FILES = {"__init__", "actions", "api", "jobs", "models", "queries", "rules", "schemas"}
 # What else a stage has. Each is a thing of its own, not a second home for one of the files above.
 EXTRA = {
+    ("console", "charts"),  # the geometry of its plots
+    ("console", "formats"),  # numbers as people read them
+    ("console", "lives"),  # one asset, one pool
+    ("console", "overview"),  # the first page
+    ("console", "series"),  # what the plots show
+    ("reports", "summary"),  # what the exchange comes to
+    ("settlement", "claims"),  # a claim that gets smaller, whatever the reason
+    ("settlement", "dilution"),  # credit notes
+    ("settlement", "receipts"),  # bank lines
     ("callbacks", "delivery"),  # sends outside any transaction, which no action may
     ("callbacks", "transport"),  # the way out: resolve, check the address, connect to it
     ("callbacks", "verifier"),  # for receivers: has no part in sending

@@ -21,8 +21,8 @@ def show(results: list[Result]) -> None:
     """A small table, or with JSON=1 one JSON line a result."""
     if os.environ.get("JSON") == "1":
         for result in results:
-            figures = {name: value for name, value in asdict(result).items() if name != "target"}
-            print(json.dumps(figures))
+            told = {name: value for name, value in asdict(result).items() if name != "target"}
+            print(json.dumps(told))
         return
     print(f"{'benchmark':<28}{'measured':>14}{'floor':>14}{'ratio':>8}{'target':>8}  unit")
     for one in results:

@@ -35,7 +35,7 @@ def test_groups_are_the_connected_parts(links: list[tuple[str, str]], random: ob
             reached[company] = group | {member for member, handle in links if handle in handles}
     expected = {company: min(group) for company, group in reached.items() if len(group) > 1}
     assert shared_control(links) == expected
-    random.shuffle(links)  # type: ignore[attr-defined]
+    random.shuffle(links)  # type: ignore[attr-defined]  # hypothesis' own Random
     assert shared_control(links) == expected
 
 

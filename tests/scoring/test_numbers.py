@@ -66,7 +66,7 @@ def limit(**changes: int | None) -> LimitDecision:
         "months_since_change": 3,
         **changes,
     }
-    return obligor_limit(inputs.pop("pd_ppm") or 0, **inputs)  # type: ignore[arg-type]
+    return obligor_limit(inputs.pop("pd_ppm") or 0, **inputs)  # type: ignore[arg-type]  # some are tried without a value
 
 
 def test_limit_is_the_smallest_ceiling() -> None:

@@ -147,7 +147,7 @@ def test_directions_must_fit() -> None:
     values, events = table()
     for directions in (["up"], ["up"] * 4 + ["sideways"]):
         with pytest.raises(scorecard.DirectionsUneven):
-            Scorecard(directions=directions).fit(values, events)  # type: ignore[arg-type]
+            Scorecard(directions=directions).fit(values, events)  # type: ignore[arg-type]  # the wrong type is what is tried
 
 
 def test_infinite_values_are_refused() -> None:

@@ -50,7 +50,7 @@ def test_a_deadlock_is_tried_again(database: Database) -> None:
     together = Barrier(2)
 
     def work(order: str) -> None:
-        calls = []
+        calls: list[int] = []
 
         def both(session: Session) -> None:
             _add(session, order[0])

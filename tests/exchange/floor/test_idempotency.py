@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from exchange import idempotency
+from exchange import idempotency, jobs
 from exchange.auth import Role
 from exchange.clock import system_now
 from exchange.db import RETRIES
@@ -19,7 +19,6 @@ from exchange.errors import Refusal, Unavailable
 from exchange.idempotency import Answer, KeyMissing, KeyReused, Outcome, StillRunning
 from exchange.jobs import WorkItem
 from exchange.parties.actions import register_client
-from exchange.risk import api as risk
 from exchange.services import Services
 from tests.exchange.house import OPENING, Client, House, make_key, public_jwk
 
@@ -128,8 +127,8 @@ def test_a_definitive_refusal_is_kept(house: House, monkeypatch: pytest.MonkeyPa
         if (refusal := outcomes.pop(0)) is not None:
             raise refusal
 
-    enqueue = risk.jobs.enqueue
-    monkeypatch.setattr(risk.jobs, "enqueue", act)
+    enqueue = jobs.enqueue
+    monkeypatch.setattr(jobs, "enqueue", act)
     first, again = _ask(house.operator, "k"), _ask(house.operator, "k")
     assert (first.status_code, again.status_code) == (409, 409)
     assert first.data == again.data
@@ -141,12 +140,12 @@ def test_a_definitive_refusal_is_kept(house: House, monkeypatch: pytest.MonkeyPa
 
 def test_what_is_not_definitive_is_not_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """'Try again' means it: the same key then does the work. So does a defect, once it is mended."""
-    enqueue = risk.jobs.enqueue
+    enqueue = jobs.enqueue
     house.app.config["PROPAGATE_EXCEPTIONS"] = False
     for error, status in ((Unavailable("later"), 503), (RuntimeError("defect"), 500)):
-        monkeypatch.setattr(risk.jobs, "enqueue", _raiser(error))
+        monkeypatch.setattr(jobs, "enqueue", _raiser(error))
         assert _ask(house.operator, "k").status_code == status
-    monkeypatch.setattr(risk.jobs, "enqueue", enqueue)
+    monkeypatch.setattr(jobs, "enqueue", enqueue)
     assert _ask(house.operator, "k").status_code == 202
     assert _trainings(house) == 1
 
@@ -208,7 +207,7 @@ def test_the_key_is_held_until_a_refusal_is_kept(house: House, monkeypatch: pyte
         assert go_on.wait(10)
         keep(session, **what)
 
-    monkeypatch.setattr(risk.jobs, "enqueue", _raiser(Refusal("no")))
+    monkeypatch.setattr(jobs, "enqueue", _raiser(Refusal("no")))
     monkeypatch.setattr(idempotency, "keep", slow)
     client = house.operator
     second = Client(house.app.test_client(), client.client_id, client.key, client.token)
@@ -226,7 +225,7 @@ def test_the_key_is_held_until_a_refusal_is_kept(house: House, monkeypatch: pyte
 def test_conflicts_are_tried_again_then_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A transaction that PostgreSQL wants again is done again as a whole; at some point the caller is asked to wait."""
     calls = []
-    enqueue = risk.jobs.enqueue
+    enqueue = jobs.enqueue
 
     def conflict(session: Session, **asked: Any) -> None:  # noqa: ANN401 - as enqueue
         calls.append(1)
@@ -234,7 +233,7 @@ def test_conflicts_are_tried_again_then_told(house: House, monkeypatch: pytest.M
         if len(calls) != RETRIES * 2:
             session.execute(text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
 
-    monkeypatch.setattr(risk.jobs, "enqueue", conflict)
+    monkeypatch.setattr(jobs, "enqueue", conflict)
     response = _ask(house.operator, "k")
     assert (response.status_code, response.headers["Retry-After"], len(calls)) == (503, "1", RETRIES)
     assert _ask(house.operator, "k").status_code == 202

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from exchange import jobs
@@ -66,6 +67,14 @@ def test_asking_for_work_is_part_of_the_transaction(services: Services) -> None:
     with pytest.raises(RuntimeError):
         services.database.run(ask_and_fail)
     assert not jobs.run_one(services, {})
+
+
+def test_without_a_database_there_is_no_work(services: Services) -> None:
+    """What fails before a piece is taken is the caller's to hear: there is nothing to put off."""
+    with services.database.transaction() as session:
+        session.execute(text("ALTER TABLE work_item RENAME TO elsewhere"))
+    with pytest.raises(ProgrammingError):
+        jobs.run_one(services, {})
 
 
 def test_failing_work_waits_and_lets_others_pass(services: Services) -> None:

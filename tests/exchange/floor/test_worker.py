@@ -178,6 +178,23 @@ def test_a_lost_connection_is_not_the_end(house: House) -> None:
     house.check()
 
 
+def test_a_step_that_fails_is_tried_again() -> None:
+    """A loop outlives whatever goes wrong in it."""
+    stop, calls = threading.Event(), list[int]()
+
+    def step() -> bool:
+        calls.append(1)
+        if len(calls) == 3:
+            stop.set()
+            return False
+        raise ValueError
+
+    wake = threading.Event()
+    wake.wait = lambda timeout=None: bool(timeout)  # type: ignore[method-assign]  # no need to wait here
+    worker._loop("test", step, wake, stop)
+    assert len(calls) == 3
+
+
 def test_firing_waits_for_its_leader(house: House) -> None:
     """While another worker fires, this one leaves it to it."""
     house.operator.put("/v1/clock", {"now": "2026-03-02T03:00:00Z"})

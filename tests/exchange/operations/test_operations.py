@@ -109,7 +109,7 @@ def test_checks_find_what_is_wrong(house: House) -> None:
     with house.services.database.transaction() as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text("UPDATE books_balances SET balance_minor = balance_minor + 1 WHERE balance_minor > 0"))
-        session.execute(text("UPDATE log_checkpoint SET note = replace(note, '1', '2')"))
+        session.execute(text("UPDATE log_checkpoint SET note = replace(note, 'exchange', 'another')"))
     found = house.operator.get("/v1/checks")
     assert found["books"]
     assert found["log"]

@@ -74,19 +74,19 @@ def test_one_of_many_at_once(services: Services, client_id: str) -> None:
         assert sum(pool.map(present, range(10))) == 1
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *({"aud": aud} for aud in ("https://other.example", [ISSUER], [ISSUER, "x"], None, "absent", ISSUER + "/")),
-        *({"iss": iss} for iss in ("cli_other", None, "absent", 5)),
-        *({"exp": SECONDS + ahead} for ahead in (0, -1, 311, 10**9)),
-        *({"exp": exp} for exp in (None, "absent", "soon", [], 1e999, float("nan"), 10**400)),
-        *({name: SECONDS + 11} for name in ("iat", "nbf")),
-        *({name: value} for name in ("iat", "nbf") for value in (None, "now", {}, 1e999)),
-        *({"jti": jti} for jti in (None, "absent", "", 5, "x" * 129, "a\0b", "a\nb", "\u202e")),
-        *({"sub": sub} for sub in (None, 5, [], "cli_other", "absent", "a\0b", "", "x" * 10_000)),
-    ],
-)
+WRONG: list[tuple[str, list[object]]] = [
+    ("aud", ["https://other.example", [ISSUER], [ISSUER, "x"], None, "absent", ISSUER + "/"]),
+    ("iss", ["cli_other", None, "absent", 5]),
+    ("exp", [SECONDS, SECONDS - 1, SECONDS + 311, SECONDS + 10**9]),
+    ("exp", [None, "absent", "soon", [], 1e999, float("nan"), 10**400]),
+    ("iat", [SECONDS + 11, None, "now", {}, 1e999]),
+    ("nbf", [SECONDS + 11, None, "now", {}, 1e999]),
+    ("jti", [None, "absent", "", 5, "x" * 129, "a\0b", "a\nb", "\u202e"]),
+    ("sub", [None, 5, [], "cli_other", "absent", "a\0b", "", "x" * 10_000]),
+]
+
+
+@pytest.mark.parametrize("changes", [{claim: value} for claim, values in WRONG for value in values])
 def test_claims_that_do_not_hold(services: Services, client_id: str, changes: dict[str, Any]) -> None:
     """RFC 7523 section 3, and no wider: each claim of its type, its time, its audience as one string."""
     assert not _try(services, _assertion(client_id, **changes))

@@ -26,6 +26,9 @@ ROW = ReplayRow(
 )
 
 
+CONFIRMED = replace(ROW, confirmed_date=START, confirmation_grade="explicit")
+
+
 def after(days: int) -> date:
     """A day so many days after the start."""
     return START + timedelta(days=days)
@@ -62,11 +65,20 @@ def test_days_of_a_life() -> None:
 
 def test_what_was_before_submission_comes_with_it() -> None:
     """Facts older than the submission are told on its day; a confirmation in hand goes along."""
-    row = replace(ROW, submitted_date=after(5), confirmed_date=after(1), settled_date=after(2))
+    row = replace(CONFIRMED, submitted_date=after(5), confirmed_date=after(1), settled_date=after(2))
     book = make_book([row], first_day=START, last_submission=None)
     assert list(book.days) == [after(5)]
     assert book.days[after(5)].confirmed == []
     assert "confirmation" in wire.submission(row)
+
+
+def test_paid_to_the_seller() -> None:
+    """What is settled before it is confirmed, or never confirmed, is no asset: its money does not come to us."""
+    early = replace(CONFIRMED, confirmed_date=after(3), settled_date=after(2))
+    never = replace(ROW, settled_date=after(9))
+    book = make_book([early, never], first_day=START, last_submission=None)
+    assert list(book.days) == [START]
+    assert [row.confirmation_grade for row in book.live] == [None, None]
 
 
 def test_history_settled_later() -> None:
@@ -85,7 +97,7 @@ def test_history_settled_later() -> None:
 
 def test_run_off_ends() -> None:
     """What happens more than 180 days after the last submission is not lived."""
-    book = make_book([replace(ROW, settled_date=after(181))], first_day=START, last_submission=None)
+    book = make_book([replace(CONFIRMED, settled_date=after(181))], first_day=START, last_submission=None)
     assert book.last_day == START
     assert all(not plan.paid for plan in book.days.values())
 
@@ -103,7 +115,7 @@ def test_money_adds_up(drawn: list[tuple[int, int, int]]) -> None:
     """Within the run-off, payments of a settled row add up to its face; none comes before its submission."""
     rows = [
         replace(
-            ROW,
+            CONFIRMED,
             row_number=number,
             submitted_date=after(born),
             part_payments=(PartPayment(after(born), part),) if part else (),

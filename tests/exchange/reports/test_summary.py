@@ -67,6 +67,28 @@ def test_a_small_book(house: House) -> None:
     house.check()
     found = house.operator.get("/v1/summary")
 
+    _check_volumes(found)
+    # 18,000 on 891,000 for 30 and for 95 days: 18,000 x 360 / 111,375,000 = 5.81 % a year.
+    assert found["yields"] == {"CNY": {"income_minor": 2 * DISCOUNT_MINOR, "annualised_bps": 581}}
+    assert found["lateness"] == {"settled": 2, "late": 1, "late_30": 1, "days_late_sum": 35, "overdue_now": 1}
+    assert found["losses"] == {
+        "CNY": {
+            "defaulted": 1,
+            "defaulted_minor": 800_000,
+            "charged_off_minor": 800_000,
+            "recovered_minor": 300_000,
+            "funder_loss_minor": DUE_MINOR - 100_000 - 300_000,
+        }
+    }
+    assert found["dilution"] == {"CNY": {"credit_notes": 1, "diluted_minor": 200_000, "owed_by_sellers_minor": 0}}
+    assert found["unapplied"] == {"CNY": {"receipts": 1, "amount_minor": 777}}
+    assert found["callbacks"] == {"published": len(house.events(0)), "delivered": 0, "failing": 0}
+    assert found["log"]["size"] == rows(house, "SELECT count(*) FROM asset_event")[0][0]
+    assert found["calibration"] == _calibration_by_hand(house, {on_time: False, late: True, lost: True})
+
+
+def _check_volumes(found: dict[str, Any]) -> None:
+    """Counts and amounts of the small book, by hand."""
     assert found["assets"] == {"submitted": 6, "confirmed": 4, "financed": 3}
     assert sum(found["grades"].values()) == 4
     price = 2 * PRICE_MINOR + DUE_MINOR - NEXT_DAY_DISCOUNT_MINOR
@@ -91,23 +113,6 @@ def test_a_small_book(house: House) -> None:
         },
     }
     assert found["financed_share_bps"] == {"CNY": 10_000, "USD": 0}
-    # 18,000 on 891,000 for 30 and for 95 days: 18,000 x 360 / 111,375,000 = 5.81 % a year.
-    assert found["yields"] == {"CNY": {"income_minor": 2 * DISCOUNT_MINOR, "annualised_bps": 581}}
-    assert found["lateness"] == {"settled": 2, "late": 1, "late_30": 1, "days_late_sum": 35, "overdue_now": 1}
-    assert found["losses"] == {
-        "CNY": {
-            "defaulted": 1,
-            "defaulted_minor": 800_000,
-            "charged_off_minor": 800_000,
-            "recovered_minor": 300_000,
-            "funder_loss_minor": DUE_MINOR - 100_000 - 300_000,
-        }
-    }
-    assert found["dilution"] == {"CNY": {"credit_notes": 1, "diluted_minor": 200_000, "owed_by_sellers_minor": 0}}
-    assert found["unapplied"] == {"CNY": {"receipts": 1, "amount_minor": 777}}
-    assert found["callbacks"] == {"published": len(house.events(0)), "delivered": 0, "failing": 0}
-    assert found["log"]["size"] == rows(house, "SELECT count(*) FROM asset_event")[0][0]
-    assert found["calibration"] == _calibration_by_hand(house, {on_time: False, late: True, lost: True})
 
 
 def _bought(house: House, *tenors: int) -> list[str]:
