@@ -78,7 +78,7 @@ def explain_mandate(call: Call, mandate_id: str, asset_id: str) -> dict[str, Any
     return {
         "matches": not reasons,
         "version": candidate.version,
-        "refusals": [{"code": one.code, "limit": one.limit, "actual": one.actual} for one in reasons],
+        "refusals": [_told(one) for one in reasons],
     }
 
 
@@ -94,6 +94,12 @@ def list_pools(call: Call) -> dict[str, Any]:
     )
     full = len(items) == call.query["limit"]
     return {"items": items, "next": encode_cursor(items[-1]["pool_id"]) if full else None}
+
+
+def _told(reason: rules.WhyNot) -> dict[str, Any]:
+    """A reason with its numbers, but what the obligor's limit leaves: that would tell of other funders' positions."""
+    limit = None if reason.code == "obligor_limit" else reason.limit
+    return {"code": reason.code, "limit": limit, "actual": reason.actual}
 
 
 def _check(terms: Terms) -> None:

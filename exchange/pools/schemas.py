@@ -59,10 +59,10 @@ class MandatesShown(ma.Schema):
 
 
 class WhyNotReason(ma.Schema):
-    """One rule the asset breaks: its limit, and the asset's number."""
+    """One rule the asset breaks: its limit, and the asset's number. The room in an obligor's limit is not told."""
 
     code = ma.fields.String(required=True)
-    limit = ma.fields.Raw(required=True)
+    limit = ma.fields.Raw(required=True, allow_none=True)
     actual = ma.fields.Raw(required=True)
 
 
