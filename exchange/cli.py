@@ -108,6 +108,14 @@ def contract(file: Path, *, check: bool) -> None:
 @click.option("--map", "map_file", type=FILE, help="Names the columns; without it FILE has the canonical names.")
 @click.option("--from", "first_day", type=DAY, required=True, help="Rows before it are known history.")
 @click.option("--to", "last_day", type=DAY, help="The last day of submissions; then the book runs off.")
+@click.option(
+    "--run-off",
+    "run_off_days",
+    type=click.IntRange(0, 3650),
+    default=180,
+    show_default=True,
+    help="At most so many days are lived after the last submission.",
+)
 @click.option("--funders", "funders_file", type=FILE, default=DEFAULT_FILE, help="Who buys, under which mandates.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed and file give the same bytes.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
@@ -116,6 +124,7 @@ def run_replay(
     map_file: Path | None,
     first_day: datetime,
     last_day: datetime | None,
+    run_off_days: int,
     funders_file: Path,
     seed: int,
     *,
@@ -129,6 +138,7 @@ def run_replay(
         map_file=map_file,
         funders_file=funders_file,
         seed=seed,
+        run_off_days=run_off_days,
     )
     summary = replay_file(asked, progress=Progress(), database_url=settings.load().database_url)
     click.echo(msgspec.json.encode(summary.as_json()) if as_json else page(summary))

@@ -32,7 +32,9 @@ class Database:
     """Transactions on one PostgreSQL."""
 
     def __init__(self, url: str, *, pooled: bool = True) -> None:
-        options: dict[str, Any] = {"pool_size": 10, "max_overflow": 10} if pooled else {"poolclass": NullPool}
+        options: dict[str, Any] = (
+            {"pool_size": 10, "max_overflow": 10, "pool_use_lifo": True} if pooled else {"poolclass": NullPool}
+        )
         self.url = url
         self.engine: Engine = create_engine(
             url,

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import BigInteger, DateTime, Identity, Row, ScalarSelect, String, func, select, text, update
@@ -31,6 +32,13 @@ INSTANT = timedelta(microseconds=1)
 Handler = Callable[[Services, Session, dict[str, Any]], None]
 """Does one row of work inside the transaction that takes the row off the list."""
 
+NOTIFY = text("SELECT pg_notify(:channel, :what)")
+ENQUEUE = text("""
+    WITH listed AS (
+        INSERT INTO work_item (job, payload, attempts, due_at) VALUES (:job, cast(:payload AS jsonb), 0, :due_at)
+    )
+    SELECT pg_notify(:channel, :what)
+""")
 TAKE = text("""
     DELETE FROM work_item WHERE work_id = (
         SELECT work_id FROM work_item WHERE due_at <= :now ORDER BY work_id LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -94,13 +102,13 @@ def set_virtual_time(session: Session, *, moment: datetime) -> bool:
 
 def enqueue(session: Session, *, job: str, payload: Mapping[str, Any]) -> None:
     """Ask for work once this transaction commits."""
-    session.execute(insert(WorkItem).values(job=job, payload=dict(payload), attempts=0, due_at=system_now()))
-    wake(session, Wakes.WORK)
+    parameters = {"job": job, "payload": orjson.dumps(payload).decode(), "due_at": system_now()}
+    session.execute(ENQUEUE, parameters | {"channel": CHANNEL, "what": Wakes.WORK.value})
 
 
 def wake(session: Session, what: Wakes) -> None:
     """Tell workers, when this transaction commits, what kind of thing there is to do."""
-    session.execute(text("SELECT pg_notify(:channel, :what)"), {"channel": CHANNEL, "what": what.value})
+    session.execute(NOTIFY, {"channel": CHANNEL, "what": what.value})
 
 
 def fired_until(session: Session) -> datetime | None:

@@ -11,7 +11,7 @@ from exchange import jobs
 from exchange.auth import Role
 from exchange.http import Call, Room, json_response, services
 from exchange.operations import queries, rules
-from exchange.operations.schemas import ChecksShown, ClockSchema, ClockShown
+from exchange.operations.schemas import ChecksShown, ClockQuery, ClockSchema, ClockShown
 
 public = Blueprint("health", __name__)
 PAUSE_SECONDS = 0.01
@@ -30,13 +30,13 @@ def health() -> Response:
     return json_response({"status": "ok"})
 
 
-@room.operation("/clock", roles=list(Role), result=ClockShown)
+@room.operation("/clock", roles=list(Role), query=ClockQuery, result=ClockShown)
 def show_clock(call: Call) -> dict[str, Any]:
     """The exchange's time, and whether everything up to it is done. `Prefer: wait=10` waits until it is (RFC 7240)."""
     return _quiet_or_late(call)
 
 
-@room.operation("/clock", method="PUT", roles=[Role.OPERATOR], body=ClockSchema, result=ClockShown)
+@room.operation("/clock", method="PUT", roles=[Role.OPERATOR], body=ClockSchema, query=ClockQuery, result=ClockShown)
 def move_clock(call: Call) -> dict[str, Any]:
     """Move the virtual clock forward. `Prefer: wait=10` waits until everything due by then is done."""
     rules.check_move(virtual=call.services.settings.virtual_clock, now=call.now, to=call.body["now"])
@@ -55,10 +55,10 @@ def run_checks(call: Call) -> dict[str, Any]:
 
 
 def _quiet_or_late(call: Call) -> dict[str, Any]:
-    """The clock's state once nothing is pending, or whatever it is when the caller's patience ends."""
+    """The clock's state once the exchange is idle or quiet, or whatever it is when the caller's patience ends."""
     until = time.monotonic() + rules.patience_seconds(request.headers.get("Prefer"), role=call.caller.role)
     while True:
         state = queries.clock_state(call.session, services=call.services)
-        if state["quiet"] or time.monotonic() >= until:
+        if state[call.query["until"]] or time.monotonic() >= until:
             return state
         time.sleep(PAUSE_SECONDS)

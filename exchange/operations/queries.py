@@ -32,7 +32,13 @@ def clock_state(session: Session, *, services: Services) -> dict[str, Any]:
     pending = dict(zip(PENDING, counts, strict=True))
     virtual = services.settings.virtual_clock
     caught_up = not virtual or (fired_until is not None and fired_until >= now)
-    return {"now": now, "virtual": virtual, "quiet": caught_up and not any(pending.values()), "pending": pending}
+    return {
+        "now": now,
+        "virtual": virtual,
+        "idle": caught_up and not pending["work"],
+        "quiet": caught_up and not any(pending.values()),
+        "pending": pending,
+    }
 
 
 def checks(session: Session, *, services: Services) -> dict[str, Any]:

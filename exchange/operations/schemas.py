@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from exchange.schemas import Moment, Schema
+from exchange.schemas import Moment, OneOf, Schema
 
 
 class ClockSchema(Schema):
@@ -20,11 +20,18 @@ class Pending(ma.Schema):
     undelivered = ma.fields.Integer(required=True)
 
 
+class ClockQuery(Schema):
+    """What a caller that sends `Prefer: wait` waits for."""
+
+    until = OneOf("idle", "quiet", load_default="quiet")
+
+
 class ClockShown(ma.Schema):
-    """The exchange's time. `quiet`: every schedule up to now has fired, and nothing is pending."""
+    """The exchange's time. `idle`: every schedule up to now has fired, all work is done; `quiet`: and all is told."""
 
     now = ma.fields.AwareDateTime(required=True)
     virtual = ma.fields.Boolean(required=True)
+    idle = ma.fields.Boolean(required=True)
     quiet = ma.fields.Boolean(required=True)
     pending = ma.fields.Nested(Pending, required=True)
 

@@ -90,7 +90,6 @@ def seal(services: Services) -> int:
         sealed = _sign(batch, heads, keyring=services.keyring, entropy=services.entropy)
         with services.database.transaction() as session:
             _store(session, sealed, note_signer=services.keyring.note_signer, now=services.clock.now(session))
-            wake(session, Wakes.FACTS)
     return len(batch)
 
 

@@ -48,10 +48,16 @@ class Book:
     last_day: date
 
 
-def make_book(rows: Iterable[ReplayRow | RowRefusal], *, first_day: date, last_submission: date | None) -> Book:
+def make_book(
+    rows: Iterable[ReplayRow | RowRefusal],
+    *,
+    first_day: date,
+    last_submission: date | None,
+    run_off_days: int = RUN_OFF_DAYS,
+) -> Book:
     """Sort a file's rows into history (submitted before `first_day`), life, and later than `last_submission`.
 
-    Life ends when nothing is left to happen, at most 180 days after the last submission. A bad row is counted
+    Life ends when nothing is left to happen, at most `run_off_days` after the last submission. A bad row is counted
     under the code of each of its faults. Raises `NothingToReplay`.
     """
     history: list[ReplayRow] = []
@@ -74,7 +80,7 @@ def make_book(rows: Iterable[ReplayRow | RowRefusal], *, first_day: date, last_s
     history.sort(key=_order)
     live.sort(key=_order)
     end = last_submission or live[-1].submitted_date
-    days = _days(live, history, first_day=first_day, last_day=end + timedelta(days=RUN_OFF_DAYS))
+    days = _days(live, history, first_day=first_day, last_day=end + timedelta(days=run_off_days))
     lived = [day for day, plan in days.items() if plan.submitted or plan.confirmed or plan.credited or plan.paid]
     return Book(history, live, later, bad, days, first_day, end, max([end, *lived]))
 

@@ -9,7 +9,7 @@ from datetime import time as time_of_day
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from exchange.replay.book import Book, make_book
+from exchange.replay.book import RUN_OFF_DAYS, Book, make_book
 from exchange.replay.driver import World, enter_world, live
 from exchange.replay.funders import DEFAULT_FILE, FunderSpec, load_funders
 from exchange.replay.mapping import CANONICAL, load_mapping
@@ -33,6 +33,7 @@ class Replay:
     map_file: Path | None = None
     funders_file: Path = DEFAULT_FILE
     seed: int = 1
+    run_off_days: int = RUN_OFF_DAYS
 
 
 def replay_file(asked: Replay, *, progress: Progress, database_url: str | None = None) -> Summary:
@@ -59,7 +60,13 @@ def read(asked: Replay, *, progress: Progress) -> tuple[Book, list[FunderSpec]]:
     mapping = CANONICAL if asked.map_file is None else load_mapping(asked.map_file)
     progress.stage(f"Reading {asked.file}")
     found = rows(asked.file, mapping=mapping)
-    return make_book(found, first_day=asked.first_day, last_submission=asked.last_submission), funders
+    book = make_book(
+        found,
+        first_day=asked.first_day,
+        last_submission=asked.last_submission,
+        run_off_days=asked.run_off_days,
+    )
+    return book, funders
 
 
 def enter(exchange: Exchange, receiver: Receiver, *, funders: Sequence[FunderSpec]) -> World:

@@ -27,7 +27,9 @@ from exchange.replay.synthetic import write_book
 
 DEMO_SEED = 7
 DEMO_START = date(2026, 1, 5)
-DEMO_RECEIVABLES = 2400
+DEMO_RECEIVABLES = 2150
+DEMO_DAYS = 30
+DEMO_RUN_OFF_DAYS = 110  # the first to default are charged off within it
 RUN_PORT = 8080
 _PLAYED = "demo.json"  # the summary of the demo that was played in a home
 
@@ -35,7 +37,7 @@ Say = Callable[[str], object]
 
 
 def run_demo(
-    home: Path, *, progress: Progress, say: Say = print, receivables: int = DEMO_RECEIVABLES, days: int = 120
+    home: Path, *, progress: Progress, say: Say = print, receivables: int = DEMO_RECEIVABLES, days: int = DEMO_DAYS
 ) -> bool:
     """Play the demo in `home`, made anew; tells `say` what came of it, and returns whether all held."""
     began = time.monotonic()
@@ -43,7 +45,7 @@ def run_demo(
     book_file = home / "plastics-book.ndjson"
     progress.stage(f"Writing a synthetic plastics book, seed {DEMO_SEED}")
     write_book(book_file, seed=DEMO_SEED, receivables=receivables, start=DEMO_START, days=days)
-    asked = Replay(book_file, DEMO_START, seed=DEMO_SEED)
+    asked = Replay(book_file, DEMO_START, seed=DEMO_SEED, run_off_days=DEMO_RUN_OFF_DAYS)
     book, funders = read(asked, progress=progress)
     settings = virtual_settings(home, seed=DEMO_SEED)
     progress.stage("Starting PostgreSQL, API and worker")

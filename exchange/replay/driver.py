@@ -106,13 +106,14 @@ def live(world: World, book: Book, *, progress: Progress) -> None:
         world.deposits[player.spec.name] = fund_player(
             player, operator=world.operator, file_sizes=file_sizes, day=first
         )
-    wait_quiet(world)
+    wait(world, until="idle")
     count = (last - first).days + 1
     progress.stage(f"Life: {len(book.live):,} receivables on {count} days from {first} to {last}")
     for index in range(count):
         day = first + timedelta(days=index)
         live_day(world, day, plan=book.days.get(day, Day()), issuing=day <= book.last_submission)
         progress.step(index + 1, of=count, what=f"{day}  {world.tally.submitted['entered']:,} entered")
+    wait(world, until="quiet")
 
 
 def live_day(world: World, day: date, *, plan: Day, issuing: bool) -> None:
@@ -126,31 +127,36 @@ def live_day(world: World, day: date, *, plan: Day, issuing: bool) -> None:
         _trade(world, day, plan)
     if training:
         _train(world, day)
-    set_clock(world, day, AFTER_ROUND)
+    # The round draws lots by the last checkpoint, so all that happened before it has to be in the log.
+    wait(world, until="quiet")
+    set_clock(world, day, AFTER_ROUND, until="quiet")
     offers = [player.hear() for player in world.players]
     if any(offers):
         if sum(player.answer(heard) for player, heard in zip(world.players, offers, strict=True)):
-            wait_quiet(world)
+            wait(world, until="idle")
         set_clock(world, day, AFTER_CUT_OFF)
     set_clock(world, day, AFTER_CLOSE)
 
 
-def set_clock(world: World, day: date, at: time_of_day) -> None:
-    """Move the exchange's clock to a local time and wait until all that falls due then is done."""
+def set_clock(world: World, day: date, at: time_of_day, *, until: str = "idle") -> None:
+    """Move the exchange's clock to a local time and wait until all that falls due then is done (`wait`)."""
     moment = datetime.combine(day, at, tzinfo=world.time_zone).astimezone(UTC)
     body = {"now": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    state = world.operator.put("/v1/clock", body, wait_seconds=_WAIT_SECONDS)
-    if not state["quiet"]:
-        wait_quiet(world)
+    state = world.operator.put(f"/v1/clock?until={until}", body, wait_seconds=_WAIT_SECONDS)
+    if not state[until]:
+        wait(world, until=until)
 
 
-def wait_quiet(world: World) -> None:
-    """Wait until all schedules have fired, all work is done, sealed, published, delivered (`NeverQuiet`)."""
+def wait(world: World, *, until: str) -> None:
+    """Wait until the exchange is "idle" (schedules fired, work done) or "quiet" (and all told); else `NeverQuiet`.
+
+    Idle is enough between two requests: what is signed and told later keeps the order in which it was done.
+    """
     deadline = time.monotonic() + _QUIET_WITHIN_SECONDS
-    while not (state := world.operator.get("/v1/clock", wait_seconds=_WAIT_SECONDS))["quiet"]:
+    while not (state := world.operator.get(f"/v1/clock?until={until}", wait_seconds=_WAIT_SECONDS))[until]:
         world.check()
         if time.monotonic() > deadline:
-            raise NeverQuiet(f"not quiet after {_QUIET_WITHIN_SECONDS} s: {state['pending']}")
+            raise NeverQuiet(f"not {until} after {_QUIET_WITHIN_SECONDS} s: {state['pending']}")
 
 
 def _trade(world: World, day: date, plan: Day) -> None:
@@ -235,7 +241,7 @@ def _tell_history(world: World, rows: Sequence[ReplayRow], *, known_on: date, ke
 def _train(world: World, day: date) -> None:
     """A new model from all that has matured; without enough of it the exchange keeps the one it has."""
     world.operator.post("/v1/models", {"horizon_days": LATE_DAYS}, key=f"model-{day}")
-    wait_quiet(world)
+    wait(world, until="idle")
     version = world.operator.get("/v1/models/current")["version"]
     world.tally.models.append({"day": day.isoformat(), "version": version})
 
@@ -266,4 +272,4 @@ def _send(
         answer = client.post(path, {"items": batch}, key=f"{key}-{number}")
         for result in answer["items"]:
             take(number * wire.BATCH + result["index"], result)
-        wait_quiet(world)
+        wait(world, until="idle")
