@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from exchange import app, logs, settings, worker
+from exchange import app, process, settings, worker
 from exchange.auth import Role
 from exchange.errors import Refusal
 from exchange.migrations import upgrade
@@ -59,7 +59,7 @@ def migrate() -> None:
 @group.command("worker")
 def run_worker() -> None:
     """Do the work: schedules, jobs, sealing, callbacks. Any number of workers may run."""
-    logs.configure()
+    process.settle_in()
     worker.run(_services())
 
 

@@ -5,7 +5,6 @@ SKIP LOCKED, sealing and publishing hold an advisory lock, and firing is one row
 """
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,7 +49,6 @@ SCHEDULE: dict[str, str] = {
 TICK_SECONDS = 15
 IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.01
-SWITCH_SECONDS = 0.0005
 LEADER = text("SELECT pg_try_advisory_xact_lock(hashtext('worker.leader'))")
 
 log = structlog.get_logger()
@@ -79,8 +77,6 @@ def work(services: Services, *, stop: threading.Event) -> None:
 
 def run(services: Services) -> None:
     """Work until SIGTERM or SIGINT."""
-    # The loops wait for the database most of the time: whoever has an answer should not wait for another's turn to end.
-    sys.setswitchinterval(SWITCH_SECONDS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -15,9 +15,9 @@ from exchange.errors import Fault
 from exchange.ids import new_id
 from exchange.parties.actions import CompanyFacts, CompanyKey, know_companies
 from exchange.receivables import rules
-from exchange.receivables.models import Likeness, Receivable
+from exchange.receivables.models import Confirmation, Likeness, Receivable
 from exchange.receivables.schemas import CompanyItem, ConfirmationItem, SubmissionItem
-from exchange.registry.actions import Fact, record_many
+from exchange.registry.actions import Fact, note_many
 from exchange.services import Services
 
 CONFIRMED_JOB = "risk.score"
@@ -252,7 +252,10 @@ def _confirm_inline(session: Session, drafts: Sequence[_Draft], *, now: datetime
         if draft.item.confirmation:
             grade, confirmed_date = draft.item.confirmation.grade, draft.item.confirmation.confirmed_date
             pairs.append((ConfirmationItem(draft.asset_id, "accepted", grade, confirmed_date), _drafted_terms(draft)))
-    _keep_answers(session, [answer for answer, _ in pairs], now=now)
+    # They were entered in this transaction: nobody else can have answered for them.
+    rows = [(one.asset_id, one.outcome, one.grade, one.confirmed_date, now) for one, _ in pairs]
+    columns = ("asset_id", "outcome", "grade", "confirmed_date", "recorded_at")
+    copy_rows(session, Confirmation.__tablename__, columns, rows)
     _digitise(session, pairs, now=now)
 
 
@@ -283,7 +286,7 @@ def _digitise(session: Session, pairs: Sequence[tuple[ConfirmationItem, _Terms]]
     """Each accepted receivable becomes an asset: the first link of its chain, and then a score."""
     if not pairs:
         return
-    record_many(session, facts=[_birth(answer, terms) for answer, terms in pairs], now=now)
+    note_many(session, facts=[_birth(answer, terms) for answer, terms in pairs], now=now)
     jobs.enqueue(session, job=CONFIRMED_JOB, payload={"asset_ids": [answer.asset_id for answer, _ in pairs]})
 
 

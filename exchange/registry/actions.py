@@ -19,6 +19,8 @@ from ledger import log, records
 from ledger.notes import NoteSigner
 
 SEAL_BATCH = 2000
+COLUMNS = ("asset_id", "kind", "body", "disclosable", "recorded_at")
+"""What a fact is made of, as `PendingEvent` names it."""
 
 
 class Fact(NamedTuple):
@@ -36,8 +38,8 @@ class _Pending(NamedTuple):
     pending_id: int
     asset_id: str
     kind: str
-    body: dict[str, Any]
-    disclosable: dict[str, Any] | None
+    body: str
+    disclosable: str
     recorded_at: datetime
 
 
@@ -51,27 +53,28 @@ class _Sealed(NamedTuple):
 
 
 def record_many(session: Session, *, facts: Sequence[Fact], now: datetime) -> list[int]:
-    """Keep many facts for signing, in their order; gives their `pending_id`s."""
+    """Keep many facts for signing, in their order; gives their `pending_id`s, by which callbacks name them."""
     if not facts:
         return []
     sequence = "pg_get_serial_sequence('pending_event', 'pending_id')"
     claim = text(f"SELECT nextval({sequence}) FROM generate_series(1, :n)")  # noqa: S608 - a constant of ours
     pending_ids = list(session.execute(claim, {"n": len(facts)}).scalars())
-    rows = (
-        (
-            pending_id,
-            fact.asset_id,
-            fact.kind,
-            orjson.dumps(fact.body).decode(),
-            None if fact.disclosable is None else orjson.dumps(fact.disclosable).decode(),
-            now,
-        )
-        for pending_id, fact in zip(pending_ids, facts, strict=True)
-    )
-    columns = ("pending_id", "asset_id", "kind", "body", "disclosable", "recorded_at")
-    copy_rows(session, PendingEvent.__tablename__, columns, rows)
+    rows = ((pending_id, *_row(fact, now)) for pending_id, fact in zip(pending_ids, facts, strict=True))
+    copy_rows(session, PendingEvent.__tablename__, ("pending_id", *COLUMNS), rows)
     wake(session, Wakes.FACTS)
     return pending_ids
+
+
+def note_many(session: Session, *, facts: Sequence[Fact], now: datetime) -> None:
+    """Keep many facts for signing, in their order, of which no callback tells."""
+    if facts:
+        copy_rows(session, PendingEvent.__tablename__, COLUMNS, (_row(fact, now) for fact in facts))
+        wake(session, Wakes.FACTS)
+
+
+def _row(fact: Fact, now: datetime) -> tuple[object, ...]:
+    body, disclosable = orjson.dumps(fact.body).decode(), orjson.dumps(fact.disclosable or {}).decode()
+    return fact.asset_id, fact.kind, body, disclosable, now
 
 
 def seal(services: Services) -> int:
@@ -124,7 +127,7 @@ def _sign(
     for pending in batch:
         last, prev = heads.get(pending.asset_id, (0, None))
         sequence = last + 1
-        body = pending.body | {
+        body = orjson.loads(pending.body) | {
             "type": pending.kind,
             "asset": pending.asset_id,
             "sequence": sequence,
@@ -132,7 +135,9 @@ def _sign(
             "recorded_at": int(pending.recorded_at.timestamp()),
         }
         salt = partial(_salt, entropy, f"{pending.asset_id}/{sequence}")
-        signed = records.seal(body, disclosable=pending.disclosable or {}, signer=keyring.record_signer, salt=salt)
+        signed = records.seal(
+            body, disclosable=orjson.loads(pending.disclosable), signer=keyring.record_signer, salt=salt
+        )
         leaf = records.leaf(
             pending.asset_id,
             kind=pending.kind,

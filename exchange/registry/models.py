@@ -1,25 +1,26 @@
 """Facts that wait for their signature, and the signed chain of every asset."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, String
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.db import Base
 
 
 class PendingEvent(Base):
-    """A fact of a committed transaction, not signed yet. The sealer takes exact rows, in the order of `pending_id`."""
+    """A fact of a committed transaction, not signed yet. The sealer takes exact rows, in the order of `pending_id`.
+
+    `body` and `disclosable` are JSON objects as text: nobody looks into them before they are signed.
+    """
 
     __tablename__ = "pending_event"
 
     pending_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     asset_id: Mapped[str] = mapped_column(String)
     kind: Mapped[str] = mapped_column(String)
-    body: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    disclosable: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    body: Mapped[str] = mapped_column(String)
+    disclosable: Mapped[str] = mapped_column(String)
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from exchange import embedded
+from exchange.replay.book import Book
 from exchange.replay.client import ApiProblem, pool_of, send
 from exchange.replay.command import Replay, enter, live_and_summarise, read, virtual_settings, waking
 from exchange.replay.driver import World
@@ -56,7 +57,7 @@ def run_demo(
             (home / _PLAYED).write_text(json.dumps(summary.as_json(), indent=1))
             say(page(summary))
             say("")
-            verdicts = prove(world, summary, base_url=exchange.base_url)
+            verdicts = prove(world, book, summary, base_url=exchange.base_url)
         finally:
             world.close()
     for name, held in verdicts.items():
@@ -71,7 +72,7 @@ def has_demo(home: Path) -> bool:
     return (home / _PLAYED).exists()
 
 
-def prove(world: World, summary: Summary, *, base_url: str) -> dict[str, bool]:
+def prove(world: World, book: Book, summary: Summary, *, base_url: str) -> dict[str, bool]:
     """What the demo claims, each checked: books, log, callbacks, a record by foreign hands, planted cases."""
     copies = {plant: told for plant, told in summary.planted.items() if plant.startswith("duplicate_")}
     counts = summary.callbacks["counts"]
@@ -83,7 +84,15 @@ def prove(world: World, summary: Summary, *, base_url: str) -> dict[str, bool]:
         "one record: signature, inclusion and checkpoint checked without our own code": _foreign_check(world, base_url),
         "planted duplicates: none entered unnoticed": bool(copies)
         and not any(told.get("entered") for told in copies.values()),
+        "planted ring: none of its assets was bought": _ring_unsold(world, book),
     }
+
+
+def _ring_unsold(world: World, book: Book) -> bool:
+    """Whether the companies under one person's control sold nothing to a funder."""
+    rows = [row.row_number for row in book.live if row.hidden.get("plant") == "ring"]
+    entered = [world.asset_ids[number] for number in rows if number in world.asset_ids]
+    return bool(entered) and all(world.operator.get(f"/v1/assets/{one}")["holder"] is None for one in entered)
 
 
 def _foreign_check(world: World, base_url: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from exchange import jobs
 from exchange.db import copy_rows
-from exchange.registry.actions import Fact, record_many
+from exchange.registry.actions import Fact, note_many
 from exchange.risk.facts import all_trades, day_number, trades_of
 from exchange.risk.limits import Asked, review
 from exchange.risk.models import Decision, ScoringModel, Trade
@@ -164,4 +164,4 @@ def _store_decisions(
         "asset_id model_version features pd_ppm late_ppm grade days_late lgd_bps expected_loss_ppm reasons decided_at"
     )
     copy_rows(session, Decision.__tablename__, columns.split(), rows)
-    record_many(session, facts=facts, now=now)
+    note_many(session, facts=facts, now=now)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, LargeBinary, String
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, LargeBinary, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,7 +48,7 @@ class Decision(Base):
     __tablename__ = "decision"
     __table_args__ = (CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name="pd_range"),)
 
-    asset_id: Mapped[str] = mapped_column(ForeignKey("receivable.asset_id"), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(String, primary_key=True)
     model_version: Mapped[str] = mapped_column(String)
     features: Mapped[bytes] = mapped_column(LargeBinary)
     pd_ppm: Mapped[int]

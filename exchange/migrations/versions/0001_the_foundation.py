@@ -68,6 +68,21 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('controller_id', name=op.f('pk_controller')),
     sa.UniqueConstraint('identity_hash', name=op.f('uq_controller_identity_hash'))
     )
+    op.create_table('decision',
+    sa.Column('asset_id', sa.String(), nullable=False),
+    sa.Column('model_version', sa.String(), nullable=False),
+    sa.Column('features', sa.LargeBinary(), nullable=False),
+    sa.Column('pd_ppm', sa.Integer(), nullable=False),
+    sa.Column('late_ppm', sa.Integer(), nullable=False),
+    sa.Column('grade', sa.Integer(), nullable=False),
+    sa.Column('days_late', sa.Integer(), nullable=False),
+    sa.Column('lgd_bps', sa.Integer(), nullable=False),
+    sa.Column('expected_loss_ppm', sa.Integer(), nullable=False),
+    sa.Column('reasons', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('decided_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('pd_ppm BETWEEN 0 AND 1000000', name=op.f('ck_decision_pd_range')),
+    sa.PrimaryKeyConstraint('asset_id', name=op.f('pk_decision'))
+    )
     op.create_table('exposure',
     sa.Column('obligor', sa.BigInteger(), nullable=False),
     sa.Column('currency', sa.String(length=3), nullable=False),
@@ -129,8 +144,8 @@ def upgrade() -> None:
     sa.Column('pending_id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('asset_id', sa.String(), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
-    sa.Column('body', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-    sa.Column('disclosable', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+    sa.Column('body', sa.String(), nullable=False),
+    sa.Column('disclosable', sa.String(), nullable=False),
     sa.Column('recorded_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('pending_id', name=op.f('pk_pending_event'))
     )
@@ -340,22 +355,6 @@ def upgrade() -> None:
     sa.CheckConstraint("outcome IN ('accepted', 'refused')", name=op.f('ck_confirmation_outcome_known')),
     sa.ForeignKeyConstraint(['asset_id'], ['receivable.asset_id'], name=op.f('fk_confirmation_asset_id')),
     sa.PrimaryKeyConstraint('asset_id', name=op.f('pk_confirmation'))
-    )
-    op.create_table('decision',
-    sa.Column('asset_id', sa.String(), nullable=False),
-    sa.Column('model_version', sa.String(), nullable=False),
-    sa.Column('features', sa.LargeBinary(), nullable=False),
-    sa.Column('pd_ppm', sa.Integer(), nullable=False),
-    sa.Column('late_ppm', sa.Integer(), nullable=False),
-    sa.Column('grade', sa.Integer(), nullable=False),
-    sa.Column('days_late', sa.Integer(), nullable=False),
-    sa.Column('lgd_bps', sa.Integer(), nullable=False),
-    sa.Column('expected_loss_ppm', sa.Integer(), nullable=False),
-    sa.Column('reasons', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-    sa.Column('decided_at', sa.DateTime(timezone=True), nullable=False),
-    sa.CheckConstraint('pd_ppm BETWEEN 0 AND 1000000', name=op.f('ck_decision_pd_range')),
-    sa.ForeignKeyConstraint(['asset_id'], ['receivable.asset_id'], name=op.f('fk_decision_asset_id')),
-    sa.PrimaryKeyConstraint('asset_id', name=op.f('pk_decision'))
     )
     op.create_table('offer',
     sa.Column('offer_id', sa.String(), nullable=False),
@@ -571,7 +570,6 @@ def downgrade() -> None:
     op.drop_index('ix_offer_open', table_name='offer', postgresql_where=sa.text('outcome IS NULL'))
     op.drop_index('ix_offer_funder', table_name='offer')
     op.drop_table('offer')
-    op.drop_table('decision')
     op.drop_table('confirmation')
     op.drop_index('ix_claim_pool_id', table_name='claim')
     op.drop_index('ix_claim_open_due', table_name='claim', postgresql_where=sa.text('outstanding_minor > 0'))
@@ -614,6 +612,7 @@ def downgrade() -> None:
     op.drop_table('funder')
     op.drop_table('fingerprint')
     op.drop_table('exposure')
+    op.drop_table('decision')
     op.drop_table('controller')
     op.drop_table('closed_day')
     op.drop_table('clearing_round')
