@@ -92,7 +92,7 @@ def _ring_unsold(world: World, book: Book) -> bool:
     """Whether the companies under one person's control sold nothing to a funder."""
     rows = [row.row_number for row in book.live if row.hidden.get("plant") == "ring"]
     entered = [world.asset_ids[number] for number in rows if number in world.asset_ids]
-    return bool(entered) and all(world.operator.get(f"/v1/assets/{one}")["holder"] is None for one in entered)
+    return all(world.operator.get(f"/v1/assets/{one}")["holder"] is None for one in entered)
 
 
 def _foreign_check(world: World, base_url: str) -> bool:

@@ -62,12 +62,15 @@ class Exchange:
 
 
 @contextmanager
-def running(settings: Settings, *, port: int | None = None, fresh_at: datetime | None = None) -> Iterator[Exchange]:
+def running(
+    settings: Settings, *, port: int | None = None, fresh_at: datetime | None = None, workers: int = 1
+) -> Iterator[Exchange]:
     """Start everything for `settings`, wait until it answers, and stop all of it at the end.
 
     Without a database in the settings an embedded one is brought up in `home`. `fresh_at` makes it anew (a
     database of the settings has to be empty), moves its virtual clock there and enters an operator whose key
-    is `operator_key`. Raises `ChildDied`.
+    is `operator_key`. More `workers` do more at once; one alone does all in a fixed order.
+    Raises `ChildDied`.
     """
     with ExitStack() as stack:
         stack.enter_context(_terminated_like_interrupted())
@@ -82,7 +85,8 @@ def running(settings: Settings, *, port: int | None = None, fresh_at: datetime |
             _enter_operator(settings, now=fresh_at)
         stack.callback(_stop, exchange.children)
         _spawn(exchange, "api", _api_command(port))
-        _spawn(exchange, "worker", [sys.executable, "-m", "exchange", "worker"])
+        for number in range(1, workers + 1):
+            _spawn(exchange, f"worker-{number}", [sys.executable, "-m", "exchange", "worker"])
         _wait_healthy(exchange)
         try:
             yield exchange

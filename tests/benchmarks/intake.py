@@ -1,7 +1,7 @@
 """Bulk intake over HTTP, against raw signing plus COPY of the same bytes.
 
 Measured: from the first request until 20,000 receivables are validated, checked for duplicates, confirmed, scored,
-signed, logged under a published checkpoint and listed for funders, in PostgreSQL. API and worker are own processes.
+signed, logged under a published checkpoint and listed for funders, in PostgreSQL. API and two workers are processes.
 Floor: one process signs the very same signing inputs with Ed25519 and writes the same records and log entries by COPY.
 """
 
@@ -25,6 +25,7 @@ from tests.benchmarks.report import Result
 RECEIVABLES = 20_000
 BATCH = 1_000
 SENDERS = 2
+WORKERS = 2
 OBLIGORS = 1_000
 SELLERS = 40
 MORNING = datetime(2026, 3, 2, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ def measure() -> Result:
     with tempfile.TemporaryDirectory(prefix="exchange-intake-") as home:
         # Keys, ids and salts from the operating system, as in production; the virtual clock only tells the day.
         settings = replace(virtual_settings(Path(home), seed=1), seed=None)
-        with running(settings, fresh_at=MORNING) as exchange:
+        with running(settings, fresh_at=MORNING, workers=WORKERS) as exchange:
             operator = operator_client(exchange)
             key = party_key(1, name="platform")
             entered = operator.post("/v1/originators", {"name": "Platform", "public_jwk": public_jwk(key)})

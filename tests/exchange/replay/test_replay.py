@@ -93,7 +93,7 @@ def lived(book_file: Path, server_url: str, tmp_path_factory: pytest.TempPathFac
     with running(settings, fresh_at=waking(book, settings)) as exchange, Receiver() as receiver:
         world = enter(exchange, receiver, funders=funders)
         summary = live_and_summarise(world, book, asked=asked, progress=QUIET)
-        yield summary, prove(world, summary, base_url=exchange.base_url)
+        yield summary, prove(world, book, summary, base_url=exchange.base_url)
         world.close()
     embedded.drop_database(server_url, name)
 
@@ -157,6 +157,6 @@ def live_until_the_worker_dies(settings: Settings, seen: list[Exchange]) -> None
     with running(settings, fresh_at=datetime(2026, 3, 2, tzinfo=UTC)) as exchange:
         seen.append(exchange)
         assert operator_client(exchange).get("/v1/clock")["virtual"]
-        exchange.children["worker"].kill()
-        exchange.children["worker"].wait()
+        exchange.children["worker-1"].kill()
+        exchange.children["worker-1"].wait()
         raise ConnectionError
