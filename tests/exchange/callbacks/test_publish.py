@@ -42,6 +42,7 @@ def seal(session: Session, *pending_ids: int) -> None:
             kind="k",
             jws="",
             digest=b"",
+            disclosures="",
             pending_id=pending_id,
             log_index=100 + pending_id,
             recorded_at=NOW,

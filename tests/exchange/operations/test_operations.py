@@ -57,6 +57,7 @@ def test_quiet_says_what_is_pending(house: House) -> None:
     assert house.operator.get("/v1/clock") == {
         "now": "2026-03-02T01:00:00Z",
         "virtual": True,
+        "idle": True,
         "quiet": True,
         "pending": {"work": 0, "unsealed": 0, "unpublished": 0, "undelivered": 0},
     }

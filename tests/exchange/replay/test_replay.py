@@ -147,7 +147,7 @@ def test_a_dead_worker_is_told_of(database_url: str, tmp_path: Path) -> None:
     """When a process of the exchange dies the replay ends with the end of its log, and leaves nothing running."""
     settings = virtual_settings(tmp_path, seed=1, database_url=database_url)
     seen: list[Exchange] = []
-    with pytest.raises(ChildDied, match="worker ended"):
+    with pytest.raises(ChildDied, match="worker-1 ended"):
         live_until_the_worker_dies(settings, seen)
     assert all(child.poll() is not None for child in seen[0].children.values())
 
