@@ -28,9 +28,9 @@ from exchange.replay.synthetic import write_book
 
 DEMO_SEED = 7
 DEMO_START = date(2026, 1, 5)
-DEMO_RECEIVABLES = 2150
+DEMO_RECEIVABLES = 2060
 DEMO_DAYS = 30
-DEMO_RUN_OFF_DAYS = 110  # the first to default are charged off within it
+DEMO_RUN_OFF_DAYS = 100  # the first to default are charged off within it
 RUN_PORT = 8080
 _PLAYED = "demo.json"  # the summary of the demo that was played in a home
 
