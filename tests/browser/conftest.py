@@ -1,5 +1,6 @@
 """A real browser on a real server, skipped where there is no browser."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ class Served(NamedTuple):
 def served(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """An open console on loopback."""
     home = tmp_path_factory.mktemp("browser")
-    database_url = embedded.create_database(server_url, home.name, template=TEMPLATE)
+    database_url = embedded.create_database(server_url, f"browser_{os.getpid()}", template=TEMPLATE)
     settings = Settings(home=home, database_url=database_url, seed=7, virtual_clock=True)
     with closing(open_services(settings)) as services:
         house = open_house(services)
@@ -47,7 +48,7 @@ def served(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         server.shutdown()
         server.server_close()
         thread.join()
-    embedded.drop_database(server_url, home.name)
+    embedded.drop_database(server_url, f"browser_{os.getpid()}")
 
 
 @pytest.fixture

@@ -195,16 +195,7 @@ def open_house(services: Services, *, funders: int = 1) -> House:
     app = create_app(services)
     with services.database.transaction() as session:
         jobs.set_virtual_time(session, moment=OPENING)
-        key = make_key("operator")
-        operator_id = register_client(
-            session,
-            role=Role.OPERATOR,
-            party_id=None,
-            public_jwk=public_jwk(key),
-            now=OPENING,
-            entropy=services.entropy,
-        )
-    operator = Client(app.test_client(), operator_id, key)
+    operator = enter_client(services, app, role=Role.OPERATOR, name="operator")
     platform_key = make_key("platform")
     entered = operator.post("/v1/originators", {"name": "Platform", "public_jwk": public_jwk(platform_key)})
     platform = Client(app.test_client(), entered["client_id"], platform_key)
@@ -213,6 +204,21 @@ def open_house(services: Services, *, funders: int = 1) -> House:
         house.add_funder(f"Funder {number + 1}")
     house.run()
     return house
+
+
+def enter_client(services: Services, app: Flask, *, role: Role, name: str) -> Client:
+    """A client of no party: an operator or an auditor, with a key that only its name decides."""
+    key = make_key(name)
+    with services.database.transaction() as session:
+        client_id = register_client(
+            session,
+            role=role,
+            party_id=None,
+            public_jwk=public_jwk(key),
+            now=OPENING,
+            entropy=services.entropy,
+        )
+    return Client(app.test_client(), client_id, key)
 
 
 def make_key(name: str) -> Ed25519PrivateKey:

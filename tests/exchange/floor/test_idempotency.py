@@ -18,9 +18,8 @@ from exchange.db import RETRIES
 from exchange.errors import Refusal, Unavailable
 from exchange.idempotency import Answer, KeyMissing, KeyReused, Outcome, StillRunning
 from exchange.jobs import WorkItem
-from exchange.parties.actions import register_client
 from exchange.services import Services
-from tests.exchange.house import OPENING, Client, House, make_key, public_jwk
+from tests.exchange.house import Client, House, enter_client
 
 BODY = {"horizon_days": 30}
 PATH = "/v1/models"
@@ -92,17 +91,7 @@ def test_a_key_belongs_to_one_request(house: House) -> None:
 
 def test_keys_of_different_clients_do_not_meet(house: House) -> None:
     """Nobody gets another client's answer, nor is kept from a key by it."""
-    key = make_key("second operator")
-    with house.services.database.transaction() as session:
-        second = register_client(
-            session,
-            role=Role.OPERATOR,
-            party_id=None,
-            public_jwk=public_jwk(key),
-            now=OPENING,
-            entropy=house.services.entropy,
-        )
-    other = Client(house.app.test_client(), second, key)
+    other = enter_client(house.services, house.app, role=Role.OPERATOR, name="second operator")
     assert not _replayed(_ask(house.operator, "k"))
     assert not _replayed(_ask(other, "k", {"horizon_days": 60}))
     assert _trainings(house) == 2

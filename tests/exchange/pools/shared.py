@@ -1,5 +1,6 @@
 """A house for a whole module, or for one example of a state machine."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ _numbers = count(1)
 @contextmanager
 def house_on(server_url: str, home: Path, *, funders: int = 1) -> Iterator[House]:
     """A whole exchange on a database of its own, which is gone afterwards."""
-    name = f"house_{home.name}_{next(_numbers)}".replace("-", "_")
+    name = f"market_{os.getpid()}_{next(_numbers)}"
     url = embedded.create_database(server_url, name, template=TEMPLATE)
     settings = Settings(home=home, database_url=url, seed=7, virtual_clock=True)
     try:

@@ -5,8 +5,7 @@ from typing import Any
 from sqlalchemy import text
 
 from exchange.auth import Role
-from exchange.parties.actions import register_client
-from tests.exchange.house import OPENING, Client, House, make_key, mandate, public_jwk
+from tests.exchange.house import Client, House, enter_client, mandate
 from tests.exchange.receivables.shared import add_platform, at_once, submission, submit, told, twin
 
 UNKNOWN = "ast_01h455vb4pex5vsknk084sn02q"
@@ -151,17 +150,7 @@ def test_the_answer_is_in_the_database_once_with_its_reason(house: House) -> Non
 
 def test_an_auditor_sees_the_answer_but_may_not_give_one(house: House) -> None:
     """Reading is not writing."""
-    key = make_key("auditor")
-    with house.services.database.transaction() as session:
-        client_id = register_client(
-            session,
-            role=Role.AUDITOR,
-            party_id=None,
-            public_jwk=public_jwk(key),
-            now=OPENING,
-            entropy=house.services.entropy,
-        )
-    auditor = Client(house.app.test_client(), client_id, key)
+    auditor = enter_client(house.services, house.app, role=Role.AUDITOR, name="auditor")
     (asset_id,) = entered(house, "AUDIT")
     assert auditor.get(f"/v1/assets/{asset_id}")["state"] == "submitted"
     assert auditor.refused("POST", "/v1/confirmations", {"items": [answer(asset_id)]})["code"] == "forbidden"

@@ -8,8 +8,7 @@ import pytest
 
 from exchange.auth import Role
 from exchange.paging import encode_cursor
-from exchange.parties.actions import register_client
-from tests.exchange.house import OPENING, Client, House, make_key, mandate, public_jwk
+from tests.exchange.house import Client, House, enter_client, make_key, mandate, public_jwk
 from tests.exchange.settlement.book import DISCOUNT_MINOR, FACE_MINOR, PRICE_MINOR, buy, credit, dated, fresh, note, pay
 
 UNKNOWN = "ast_01h455vb4pex5vsknk084sn02q"
@@ -18,17 +17,7 @@ UNKNOWN = "ast_01h455vb4pex5vsknk084sn02q"
 @pytest.fixture(scope="module")
 def auditor(market: House) -> Client:
     """Somebody who may look at everything and knows nobody."""
-    key = make_key("auditor")
-    with market.services.database.transaction() as session:
-        client_id = register_client(
-            session,
-            role=Role.AUDITOR,
-            party_id=None,
-            public_jwk=public_jwk(key),
-            now=OPENING,
-            entropy=market.services.entropy,
-        )
-    return Client(market.app.test_client(), client_id, key)
+    return enter_client(market.services, market.app, role=Role.AUDITOR, name="auditor")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What tests of money need: an exchange of their own, assets bought, lines paid, credit notes sent, books read."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -30,7 +31,7 @@ _databases = count(1)
 @contextmanager
 def own_house(server_url: str, home: Path, *, funders: int = 1) -> Iterator[House]:
     """An exchange on a database of its own, for a whole module of tests."""
-    name = f"house_{home.name.replace('-', '_')}_{next(_databases)}"
+    name = f"money_{os.getpid()}_{next(_databases)}"
     url = embedded.create_database(server_url, name, template=TEMPLATE)
     with closing(open_services(Settings(home=home, database_url=url, seed=7, virtual_clock=True))) as services:
         yield open_house(services, funders=funders)
