@@ -1,6 +1,7 @@
 """A real HTTP receiver on loopback."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,8 +83,10 @@ def listening() -> Iterator[Receiver]:
         def handle_error(self, request: object, client_address: object) -> None:
             """A client that goes away is what some tests are about."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    book.url = f"http://127.0.0.1:{server.server_address[1]}"
+    # An address of this process alone: a test in another may still call a port that was closed there and is open here.
+    address = ".".join(map(str, (127, *(os.getpid() % 2**22).to_bytes(3))))
+    server = Server((address, 0), Handler)
+    book.url = f"http://{address}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield book
