@@ -16,17 +16,20 @@ ALGORITHMS = ["Ed25519"]
 
 
 class Role(StrEnum):
-    """What a client is."""
+    """What a client is. A partner is another platform, which asks only whether an invoice was financed already."""
 
     OPERATOR = "operator"
     PLATFORM = "platform"
     FUNDER = "funder"
     AUDITOR = "auditor"
+    OBLIGOR = "obligor"
+    PARTNER = "partner"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A client that proved who it is. `party_id` is its originator or funder; operators and auditors have none."""
+    """A client that proved who it is. `party_id` is its originator, funder, company or partner; operators and
+    auditors have none."""
 
     client_id: str
     role: Role

@@ -81,8 +81,8 @@ class ApiClient(Base):
 
     __tablename__ = "api_client"
     __table_args__ = (
-        CheckConstraint("role IN ('operator', 'platform', 'funder', 'auditor')", name="role_known"),
-        CheckConstraint("(role IN ('platform', 'funder')) = (party_id IS NOT NULL)", name="party_of_role"),
+        CheckConstraint("role IN ('operator', 'platform', 'funder', 'auditor', 'obligor', 'partner')", name="role_known"),
+        CheckConstraint("(role IN ('operator', 'auditor')) = (party_id IS NULL)", name="party_of_role"),
     )
 
     client_id: Mapped[str] = mapped_column(String, primary_key=True)

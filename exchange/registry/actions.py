@@ -13,10 +13,10 @@ from exchange.db import copy_rows
 from exchange.entropy import Entropy
 from exchange.jobs import Wakes, wake
 from exchange.keyring import Keyring
+from exchange.registry import checkpoints
 from exchange.registry.models import AssetEvent, PendingEvent
 from exchange.services import Services
 from ledger import log, records
-from ledger.notes import NoteSigner
 
 SEAL_BATCH = 2000
 COLUMNS = ("asset_id", "kind", "body", "disclosable", "recorded_at")
@@ -81,19 +81,24 @@ def seal(services: Services) -> int:
     """Sign the next facts, log them and publish a checkpoint; gives how many. One sealer works at a time.
 
     The sealer's advisory lock is held by a transaction that writes nothing while keys sign, so no row of the business
-    waits for a key store; exact rows are sealed, never a range.
+    waits for a key store; exact rows are sealed, never a range. The checkpoint follows in a transaction of its own: what it
+    covers is committed before anybody signs it.
     """
     with services.database.transaction() as holder:
         if not holder.execute(text("SELECT pg_try_advisory_xact_lock(hashtext('registry.seal'))")).scalar_one():
             return 0
         batch = _next_batch(holder)
-        if not batch:
-            return 0
-        heads = _heads(holder, {pending.asset_id for pending in batch if pending.kind != "asset.confirmed"})
-        sealed = _sign(batch, heads, keyring=services.keyring, entropy=services.entropy)
-        with services.database.transaction() as session:
-            _store(session, sealed, note_signer=services.keyring.note_signer, now=services.clock.now(session))
+        if batch:
+            _seal_batch(holder, batch, services=services)
+        checkpoints.publish(services)
     return len(batch)
+
+
+def _seal_batch(holder: Session, batch: Sequence[_Pending], *, services: Services) -> None:
+    heads = _heads(holder, {pending.asset_id for pending in batch if pending.kind != "asset.confirmed"})
+    sealed = _sign(batch, heads, keyring=services.keyring, entropy=services.entropy)
+    with services.database.transaction() as session:
+        _store(session, sealed)
 
 
 def _next_batch(session: Session) -> list[_Pending]:
@@ -156,7 +161,7 @@ def _salt(entropy: Entropy, place: str, name: str) -> bytes:
     return entropy(records.SALT_BYTES, "salt", place, name)
 
 
-def _store(session: Session, sealed: Sequence[_Sealed], *, note_signer: NoteSigner, now: datetime) -> None:
+def _store(session: Session, sealed: Sequence[_Sealed]) -> None:
     connection = session.connection()
     log.lock(connection)
     indexes = log.append(connection, leaves=[item.leaf for item in sealed])
@@ -178,4 +183,3 @@ def _store(session: Session, sealed: Sequence[_Sealed], *, note_signer: NoteSign
     copy_rows(session, AssetEvent.__tablename__, columns, rows)
     gone = [item.pending.pending_id for item in sealed]
     session.execute(text("DELETE FROM pending_event WHERE pending_id = ANY(:ids)"), {"ids": gone})
-    log.publish(connection, signer=note_signer, now=now)

@@ -14,10 +14,12 @@ from exchange.reports.summary import summary
 from exchange.risk.facts import day_number
 from exchange.schemas import PageQuery
 
+READERS = [Role.OPERATOR, Role.PLATFORM, Role.FUNDER, Role.AUDITOR]
+
 room = Room("reports", __name__, url_prefix="/v1", description="Assets through their lifecycles, positions, summary")
 
 
-@room.operation("/assets", roles=list(Role), query=PageQuery, result=AssetsShown)
+@room.operation("/assets", roles=READERS, query=PageQuery, result=AssetsShown)
 def list_assets(call: Call) -> dict[str, Any]:
     """The assets you may see: a platform its own, a funder those offered to it or held by it."""
     position = decode_cursor(call.query.get("after"), str)
@@ -27,13 +29,13 @@ def list_assets(call: Call) -> dict[str, Any]:
     return {"items": items, "next": encode_cursor(items[-1]["asset_id"]) if full else None}
 
 
-@room.operation("/assets/<asset_id>", roles=list(Role), result=AssetShown)
+@room.operation("/assets/<asset_id>", roles=READERS, result=AssetShown)
 def show_asset(call: Call, asset_id: str) -> dict[str, Any]:
     """One asset."""
     return _asset(call, asset_id)
 
 
-@room.operation("/assets/<asset_id>/records", roles=list(Role), result=ChainShown)
+@room.operation("/assets/<asset_id>/records", roles=READERS, result=ChainShown)
 def show_records(call: Call, asset_id: str) -> dict[str, Any]:
     """An asset's signed life, to be verified without us."""
     disclosed = queries.sees_disclosures(_asset(call, asset_id), call.caller)
