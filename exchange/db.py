@@ -1,13 +1,15 @@
 """The database: one engine a process, one transaction a request or job item."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 from psycopg import sql
-from sqlalchemy import Engine, MetaData, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
 
@@ -16,6 +18,20 @@ from ledger.tables import metadata as ledger_metadata
 RETRIES = 5
 RETRYABLE = frozenset({"40001", "40P01", "55P03"})
 """Serialisation failure, deadlock, lock not available: the whole transaction is right to try again."""
+LOST = ("08", "57P01", "57P02", "57P03")
+"""How the SQLSTATE of a lost connection begins: connection failure, server stopped, crashed, starting."""
+FIRST_PAUSE_SECONDS = 0.05
+
+APP_ROLE = "exchange_app"
+"""What the service may do in the database, whoever it logs in as; `exchange migrate` makes it."""
+AUDITOR_ROLE = "exchange_auditor"
+"""Who may read the books and the log, and nothing else."""
+PATIENCE = "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=10min"
+"""Nobody waits without end for a lock, and nobody who forgot a transaction holds one without end."""
+ASSUME = """
+    SELECT set_config('role', rolname, false) FROM pg_roles
+    WHERE rolname = %s AND pg_has_role(session_user, oid, 'MEMBER')
+"""
 
 Result = TypeVar("Result")
 
@@ -28,27 +44,40 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
-class Database:
-    """Transactions on one PostgreSQL."""
+class OutcomeUnknown(OperationalError):
+    """The connection was lost at COMMIT: only a repetition with the same key tells whether the work was done."""
 
-    def __init__(self, url: str, *, pooled: bool = True) -> None:
+
+class Database:
+    """Transactions on one PostgreSQL, with the rights of `role` where the login may have them (None: its own)."""
+
+    def __init__(self, url: str, *, pooled: bool = True, role: str | None = APP_ROLE) -> None:
         options: dict[str, Any] = (
             {"pool_size": 10, "max_overflow": 10, "pool_use_lifo": True} if pooled else {"poolclass": NullPool}
         )
         self.url = url
         self.engine: Engine = create_engine(
             url,
-            connect_args={"options": "-c timezone=UTC"},
+            connect_args={"options": PATIENCE},
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             **options,
         )
+        if role is not None:
+            event.listen(self.engine, "connect", partial(assume, role))
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session that commits at the end of the block and rolls back when the block raises."""
-        with Session(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
+        """A session that commits at the end of the block and rolls back when the block raises (`OutcomeUnknown`)."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
+            session.flush()
+            try:
+                session.commit()
+            except DBAPIError as error:
+                if is_lost(error):
+                    raise OutcomeUnknown(error.statement, error.params, error.orig or error) from error
+                raise
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
@@ -58,14 +87,15 @@ class Database:
             yield session
 
     def run(self, work: Callable[[Session], Result]) -> Result:
-        """`work` in a transaction of its own, again as a whole when PostgreSQL asks for that."""
-        for _ in range(RETRIES - 1):
+        """`work` in a transaction of its own, again as a whole when that is right (`OutcomeUnknown`)."""
+        for attempt in range(RETRIES - 1):
             try:
                 with self.transaction() as session:
                     return work(session)
             except OperationalError as error:
                 if not is_retryable(error):
                     raise
+                pause(error, attempt=attempt)
         with self.transaction() as session:
             return work(session)
 
@@ -75,8 +105,31 @@ class Database:
 
 
 def is_retryable(error: OperationalError) -> bool:
-    """Whether the transaction failed only because of others that ran at the same time."""
-    return getattr(error.orig, "sqlstate", None) in RETRYABLE
+    """Whether the transaction left nothing, and failed only by what others did at the time or by a lost connection."""
+    if isinstance(error, OutcomeUnknown):
+        return False
+    return getattr(error.orig, "sqlstate", None) in RETRYABLE or is_lost(error)
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether the connection broke, or there was none to be had; without a SQLSTATE it is the client that noticed."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return isinstance(error, OperationalError)
+    return str(state).startswith(LOST)
+
+
+def pause(error: OperationalError, *, attempt: int) -> None:
+    """Give a server that went away a moment to come back, longer each time; a conflict is tried again at once."""
+    if is_lost(error):
+        time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
+
+
+def assume(role: str, connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's, as SQLAlchemy hands it on
+    """Take on `role` for the whole life of a new connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(ASSUME, (role,))
+    connection.commit()
 
 
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -80,7 +80,7 @@ FINGERPRINT = """
            encode(t.fingerprint, 'hex'), encode(t.print, 'hex')
     FROM (
         SELECT h.transfer_id, h.key, h.fingerprint,
-               books_fingerprint(h.hold, h.key, h.effective_date, l.lines, h.memo) AS print
+               books_fingerprint(h.hold, h.expires_at, h.key, h.effective_date, l.lines, h.memo) AS print
         FROM books_transfers h
         JOIN (
             SELECT e.transfer_id,
@@ -137,6 +137,25 @@ RESERVED = """
     WHERE h.open_minor <> b.balance_minor
 """
 
+# A reversal undoes a plain transfer, leg by leg.
+REVERSED = """
+    SELECT 'reversal', concat('transfer ', t.key, ' (id ', r.transfer_id, ')'),
+           concat('the opposite of transfer ', o.key, ' (id ', r.reversed_id, ')'),
+           CASE WHEN d.accounts > 0 THEN concat(d.accounts, ' accounts differ')
+                ELSE concat('one of a ', coalesce(books_kind(o.transfer_id, o.hold), 'missing transfer')) END
+    FROM books_reversals r
+    LEFT JOIN books_transfers t USING (transfer_id)
+    LEFT JOIN books_transfers o ON o.transfer_id = r.reversed_id
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS accounts
+        FROM (
+            SELECT FROM books_entries e WHERE e.transfer_id IN (r.transfer_id, r.reversed_id)
+            GROUP BY e.account_id HAVING sum(e.amount_minor) <> 0
+        ) s
+    ) d
+    WHERE d.accounts > 0 OR books_kind(o.transfer_id, o.hold) IS DISTINCT FROM 'transfer'
+"""
+
 CHECKS = (
     UNBALANCED,
     CHAIN,
@@ -147,6 +166,7 @@ CHECKS = (
     RESOLVED_ONCE,
     RESOLVED_WHOLE,
     RESERVED,
+    REVERSED,
 )
 FIRST_1000 = "ORDER BY 2, 1 LIMIT 1000"
 
@@ -165,6 +185,7 @@ def check(connection: Connection) -> list[Break]:
 
     Checked: zero sum of each transfer in each commodity; per account a gapless chain of versions, running
     balances and times, and no forbidden overdraft; balance rows; headers without legs, legs without header;
-    legs of another transaction, day or time than their header; fingerprints; holds and their resolutions.
+    legs of another transaction, day or time than their header; fingerprints; holds and their resolutions;
+    reversals.
     """
     return [Break(*row) for rows in CHECKS for row in connection.exec_driver_sql(rows + FIRST_1000)]

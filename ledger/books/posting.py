@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,8 +20,8 @@ MAX_MEMO = 500
 
 CALL = """
     SELECT posted_ids, were_known, refused FROM books_post(
-        %s, %s, %s::text[], %s::date[], %s::text[], %s::int[], %s::text[], %s::text[], %s::bigint[],
-        %s::text[], %s::text[], %s::int[])
+        %s, %s, %s::timestamptz[], %s::text[], %s::date[], %s::text[], %s::int[], %s::text[], %s::text[], %s::bigint[],
+        %s::text[], %s::text[], %s::int[], %s::text[], %s::int[])
 """
 
 
@@ -55,6 +55,13 @@ class Resolved(NamedTuple):
 
     hold_key: str
     outcome: str
+    transfer_key: str
+
+
+class Reversed(NamedTuple):
+    """A transfer undone by a transfer of the same call."""
+
+    reversed_key: str
     transfer_key: str
 
 
@@ -141,9 +148,13 @@ def post(connection: Connection, *, transfers: Sequence[Transfer], now: dt.datet
     """Post all of `transfers` or none, in their order, as one stored call; answer in their order.
 
     Balance rows stay locked until the caller's transaction ends; transactions of one call each cannot
-    deadlock. `now` is time-zone aware; the time recorded is later if an account moved at or after `now`.
+    deadlock. `now` is time-zone aware: the machine's time, or a virtual clock's, which makes a replay record
+    the same moments again. The time recorded is `now` or, if an account has moved at or after it (a clock was
+    stepped back, a lock was waited for), a microsecond after that: no account's history ever goes back in time.
     A refused call changes nothing but, for InsufficientFunds, the outcome of that one key: a caller that
-    commits has made the refusal final, one that rolls back may try the key again.
+    commits has made the refusal final, one that rolls back may try the key again. The other refusals need no
+    storing: they follow from the request alone or from rows that never change, but for UnknownAccount, which
+    opening the account mends.
 
     Refusals: InvalidTransfer, UnknownAccount, Unbalanced, KeyReused, InsufficientFunds, BalanceOutOfRange.
     """
@@ -156,10 +167,12 @@ def submit(
     transfers: Sequence[Transfer],
     now: dt.datetime,
     hold: bool = False,
+    expires: Mapping[str, dt.datetime | None] | None = None,
     resolved: Sequence[Resolved] = (),
+    reverses: Sequence[Reversed] = (),
     refusals: tuple[type[LedgerError], ...] = REFUSALS,
 ) -> list[Posted]:
-    """Post as `post` does; mark the transfers as holds, or end the holds in `resolved` by them."""
+    """Post as `post` does; mark the transfers as holds (`expires` by key), end holds or undo transfers by them."""
     distinct: dict[str, Transfer] = {}
     for transfer in transfers:
         if distinct.setdefault(transfer.key, transfer) != transfer:
@@ -173,10 +186,13 @@ def submit(
         (
             now,
             hold,
+            [expires.get(key) for key in distinct] if expires else [],
             *columns(distinct),
             [end.hold_key for end in resolved],
             [end.outcome for end in resolved],
             [place[end.transfer_key] for end in resolved],
+            [undone.reversed_key for undone in reverses],
+            [place[undone.transfer_key] for undone in reverses],
         ),
     )
     if row.refused is not None:

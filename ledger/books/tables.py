@@ -1,4 +1,4 @@
-"""The tables of the books. All but balances are written once and sealed by the triggers of books_v1.sql."""
+"""The tables of the books. All but balances are written once and sealed by the triggers beside them (ledger/sql)."""
 
 from sqlalchemy import (
     BigInteger,
@@ -39,6 +39,7 @@ accounts = Table(
     UniqueConstraint("path", "commodity"),
     CheckConstraint(f"path ~ {PRINTABLE}", name="path_printable"),
     CheckConstraint(f"commodity ~ {PRINTABLE}", name="commodity_printable"),
+    Index(None, "path", postgresql_ops={"path": "text_pattern_ops"}),  # all accounts of one holder
 )
 
 # The one mutable table and the only one with locked rows. Each page has room, so that updates stay within it.
@@ -67,8 +68,10 @@ transfers = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("memo", Text, nullable=False),
     Column("refusal", JSONB),
+    Column("expires_at", DateTime(timezone=True)),
     UniqueConstraint("transfer_id", "xid"),
     CheckConstraint("strpos(key, chr(10)) = 0 AND strpos(memo, chr(10)) = 0", name="one_line"),
+    CheckConstraint("expires_at IS NULL OR hold", name="only_holds_expire"),
 )
 
 # Legs refer to the balance row, which the posting transaction has locked already: no second row lock per leg.
@@ -100,5 +103,16 @@ resolutions = Table(
     Column("xid", BigInteger, nullable=False, server_default=OWN_XID),
     Column("outcome", Text, nullable=False),
     ForeignKeyConstraint(["transfer_id", "xid"], [transfers.c.transfer_id, transfers.c.xid]),
-    CheckConstraint("outcome IN ('captured', 'voided')", name="outcome_known"),
+    CheckConstraint("outcome IN ('captured', 'voided', 'expired')", name="outcome_known"),
+)
+
+# Again the primary key is the rule: a transfer is undone once, and by a transfer that undoes nothing else.
+reversals = Table(
+    "books_reversals",
+    metadata,
+    Column("reversed_id", BigInteger, ForeignKey(transfers.c.transfer_id), primary_key=True, autoincrement=False),
+    Column("transfer_id", BigInteger, nullable=False, unique=True),
+    Column("xid", BigInteger, nullable=False, server_default=OWN_XID),
+    ForeignKeyConstraint(["transfer_id", "xid"], [transfers.c.transfer_id, transfers.c.xid]),
+    CheckConstraint("transfer_id > reversed_id", name="later"),
 )

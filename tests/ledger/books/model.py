@@ -8,6 +8,8 @@ from ledger import books
 from tests.ledger.books.sample import ACCOUNTS
 
 Account = tuple[str, str]
+OVER = "hold that is over"
+"""The kind of a hold whose time is over; any other kind that begins with "hold" still has time."""
 STRICT = {(account.path, account.commodity) for account in ACCOUNTS if not account.may_overdraw}
 
 
@@ -27,6 +29,13 @@ class End(NamedTuple):
     transfer_key: str
 
 
+class Undoing(NamedTuple):
+    """A transfer, and the key of the one that undoes it."""
+
+    reversed_key: str
+    key: str
+
+
 class Answer(NamedTuple):
     """The code of a refusal, or for each transfer whether it is a replay."""
 
@@ -41,20 +50,29 @@ class Model:
         self.histories: dict[Account, list[int]] = defaultdict(list)
         self.requests: dict[str, Request] = {}
         self.ends: dict[str, End] = {}
+        self.undone: dict[str, str] = {}
 
-    def post(self, transfers: Sequence[books.Transfer], kind: str = "transfer", ends: Sequence[End] = ()) -> Answer:
+    def post(
+        self,
+        transfers: Sequence[books.Transfer],
+        kind: str = "transfer",
+        ends: Sequence[End] = (),
+        undoings: Sequence[Undoing] = (),
+    ) -> Answer:
         """Post a batch, all or none."""
         batch: dict[str, books.Transfer] = {}
         for transfer in transfers:
             if batch.setdefault(transfer.key, transfer) != transfer:
                 return Answer("key_reused")
-        refusal = self.key_refusal(batch, kind) or self.end_refusal(batch, ends) or self.shortfall(batch, kind)
+        refusal = self.key_refusal(batch, kind) or self.end_refusal(batch, ends) or self.undo_refusal(undoings)
+        refusal = refusal or self.shortfall(batch, kind)
         if refusal is not None:
             return Answer(refusal)
         fresh = {key for key in batch if key not in self.requests}
         for key in fresh:
             self.requests[key] = Request(kind, batch[key], None)
         self.ends |= {end.hold_key: end for end in ends}
+        self.undone |= {undoing.reversed_key: undoing.key for undoing in undoings}
         replayed = []
         for transfer in transfers:
             replayed.append(transfer.key not in fresh)
@@ -74,7 +92,7 @@ class Model:
     def held(self, hold_key: str) -> books.Transfer | None:
         """Find the hold of this key."""
         known = self.requests.get(hold_key)
-        return known.transfer if known and (known.kind, known.refusal) == ("hold", None) else None
+        return known.transfer if known and known.kind.startswith("hold") and known.refusal is None else None
 
     def end_refusal(self, batch: dict[str, books.Transfer], ends: Sequence[End]) -> str | None:
         """Find the first hold that cannot end so, or a transfer that takes a wrong amount."""
@@ -85,12 +103,29 @@ class Model:
                 return "unknown_hold"
             if self.ends.get(end.hold_key, end) != end:
                 return "hold_resolved"
-            if end.hold_key not in self.ends and end.transfer_key in self.requests:
-                return "key_reused"
+            if end.hold_key not in self.ends:
+                over = self.requests[end.hold_key].kind == OVER
+                if end.transfer_key in self.requests:
+                    return "key_reused"
+                if (end.outcome == "captured" and over) or (end.outcome == "expired" and not over):
+                    return f"hold_{'' if over else 'not_'}expired"
             held[end.transfer_key, hold.legs[1][:2]] += hold.legs[1].amount_minor
         for (key, account), amount in held.items():
             if -sum(leg.amount_minor for leg in batch[key].legs if leg[:2] == account) != amount:
                 return "hold_mismatch"
+        return None
+
+    def undo_refusal(self, undoings: Sequence[Undoing]) -> str | None:
+        """Find the first transfer that cannot be undone so."""
+        for reversed_key, key in undoings:
+            by = self.undone.get(reversed_key)
+            fixed = {end.transfer_key for end in self.ends.values()} | {*self.undone.values()}
+            if self.held(reversed_key) or reversed_key in fixed:
+                return "not_reversible"
+            if by not in {None, key}:
+                return "already_reversed"
+            if by is None and key in self.requests:
+                return "key_reused"
         return None
 
     def shortfall(self, batch: dict[str, books.Transfer], kind: str) -> str | None:

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Connection
 
 from ledger import books
-from tests.ledger.books.sample import CNY, balance, hold, move, post, resolve
+from tests.ledger.books.sample import CNY, NOW, TODAY, balance, hold, move, post, resolve
 
 # What an owner does to the rows with all triggers off, and every break that this must give.
 CASES = {
@@ -84,6 +84,10 @@ CASES = {
         ("resolution_amount", "transfer h/void from b CNY/2"),
         ("reserved", "account reserved CNY/2"),
     },
+    "UPDATE books_transfers SET expires_at = '2026-03-03' WHERE key = 'h2'": {("fingerprint", "transfer h2")},
+    "UPDATE books_reversals SET reversed_id = ($id 'paid')": {("reversal", "transfer r")},
+    "UPDATE books_reversals SET reversed_id = ($id 'h2')": {("reversal", "transfer r")},
+    "UPDATE books_reversals SET reversed_id = 0": {("reversal", "transfer r")},
     "UPDATE books_resolutions SET hold_id = 0": {
         ("resolutions", "hold"),
         ("reserved", "account reserved CNY/2"),
@@ -114,6 +118,9 @@ def used(opened: Connection) -> Connection:
         post(opened, move("refused", "a", "b", 1000))
     resolve(opened, books.Resolution("h", "voided"))
     hold(opened, "h2", 30)
+    books.open_accounts(opened, accounts=[books.Account(path, CNY, may_overdraw=True) for path in ("x", "y")])
+    post(opened, move("wrong", "x", "y", 40))
+    books.reverse(opened, reversals=[books.Reversal("r", "wrong", TODAY)], now=NOW)
     return opened
 
 

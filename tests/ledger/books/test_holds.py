@@ -181,7 +181,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"amount_minor": 1.5}, "positive"),
     ({"amount_minor": 10**15 + 1}, "amount"),
     ({"reservation_path": "a"}, "two accounts"),
-    ({"key": "k" * 196}, "at most 195"),
+    ({"key": "k" * 196}, "at most 193"),
     ({"key": ""}, "key"),
 ]
 

@@ -1,3 +1,4 @@
+import datetime as dt
 from collections.abc import Callable
 from itertools import count, pairwise
 
@@ -8,12 +9,14 @@ from sqlalchemy import Connection
 
 from ledger import books
 from ledger.errors import LedgerError
-from tests.ledger.books.model import Account, Answer, End, Model
+from tests.ledger.books.model import OVER, Account, Answer, End, Model, Undoing
 from tests.ledger.books.sample import ACCOUNTS, ASSET, CNY, NOW, TODAY, move, post
 
 KEYS = st.sampled_from(["new", "new", "new", "k1", "k2", "k3"])
 PATHS = {CNY: ["bank", "a", "b"], ASSET: ["issue", "a", "b"]}
 AMOUNTS = st.sampled_from([1, 2, 5, 20])
+TIMES = {"hold": None, OVER: NOW, "hold for an hour": NOW + dt.timedelta(hours=1)}
+BACK = {"voided": "void", "expired": "expiry"}
 
 
 @st.composite
@@ -76,17 +79,17 @@ class Machine(RuleBasedStateMachine):
         batch = [known, move(self.key("new"), "bank", "a", 1), known]
         assert self.answer(lambda: post(self.connection, *batch)) == self.model.post(batch)
 
-    @rule(batch=st.lists(HOLDS, min_size=1, max_size=3))
-    def hold_batch(self, batch: list[books.HoldRequest]) -> None:
-        """Hold one amount or several."""
-        self.hold_all(batch)
+    @rule(batch=st.lists(HOLDS, min_size=1, max_size=3), kind=st.sampled_from([*TIMES]))
+    def hold_batch(self, batch: list[books.HoldRequest], kind: str) -> None:
+        """Hold one amount or several, with or without an end in time."""
+        self.hold_all(batch, kind)
 
-    def hold_all(self, batch: list[books.HoldRequest]) -> None:
+    def hold_all(self, batch: list[books.HoldRequest], kind: str = "hold") -> None:
         """Hold in both."""
-        batch = [request._replace(key=self.key(request.key)) for request in batch]
+        batch = [request._replace(key=self.key(request.key), expires_at=TIMES[kind]) for request in batch]
         answer = self.answer(lambda: books.hold(self.connection, requests=batch, now=NOW))
         held = [move(h.key, h.source_path, "reserved", h.amount_minor, h.commodity)._replace(memo="") for h in batch]
-        assert answer == self.model.post(held, "hold")
+        assert answer == self.model.post(held, kind)
 
     @rule(data=st.data())
     def resolve_batch(self, data: st.DataObject) -> None:
@@ -100,9 +103,9 @@ class Machine(RuleBasedStateMachine):
         assert answer == self.resolve_model(batch)
 
     def resolution(self, data: st.DataObject, hold_key: str) -> books.Resolution:
-        """Void a hold, or capture it, mostly in its own amount and by a transfer of its own."""
+        """Give a hold back, or capture it, mostly in its own amount and by a transfer of its own."""
         if data.draw(st.booleans()):
-            return books.Resolution(hold_key, "voided")
+            return books.Resolution(hold_key, data.draw(st.sampled_from(["voided", "expired"])))
         hold = self.model.held(hold_key)
         _, commodity, held = hold.legs[1] if hold else ("", CNY, 1)
         amount = data.draw(st.sampled_from([held, held, held, 30]))
@@ -110,17 +113,35 @@ class Machine(RuleBasedStateMachine):
         return books.Resolution(hold_key, "captured", move(key, "reserved", "b", amount, commodity))
 
     def resolve_model(self, batch: list[books.Resolution]) -> Answer:
-        """Let the model build each void from its hold."""
+        """Let the model build from each hold what gives it back."""
         posted = []
         for end in batch:
             hold = self.model.held(end.hold_key)
             if end.transfer is None and hold is None:
                 return Answer("unknown_hold")
             back = tuple(leg._replace(amount_minor=-leg.amount_minor) for leg in hold.legs) if hold else ()
-            void = books.Transfer(f"{end.hold_key}/void", TODAY, f"void of {end.hold_key}", back)
-            posted.append(end.transfer or void)
+            name = BACK.get(end.outcome, "")
+            given_back = books.Transfer(f"{end.hold_key}/{name}", TODAY, f"{name} of {end.hold_key}", back)
+            posted.append(end.transfer or given_back)
         ends = [End(end.hold_key, end.outcome, transfer.key) for end, transfer in zip(batch, posted, strict=True)]
         return self.model.post(posted, "transfer", ends)
+
+    @rule(data=st.data())
+    def reverse_batch(self, data: st.DataObject) -> None:
+        """Undo one transfer or several, plain ones, holds, ends of holds and reversals among them."""
+        known = [key for key, request in self.model.requests.items() if request.refusal is None]
+        keys = data.draw(st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True))
+        own = st.sampled_from(["own", "own", "other", "k3"])
+        undoings = [Undoing(key, {"own": f"r/{key}", "other": f"s/{key}"}.get(o := data.draw(own), o)) for key in keys]
+        wanted = [books.Reversal(key, reversed_key, TODAY) for reversed_key, key in undoings]
+        posted = [self.opposite(reversed_key)._replace(key=key) for reversed_key, key in undoings]
+        answer = self.answer(lambda: books.reverse(self.connection, reversals=wanted, now=NOW))
+        assert answer == self.model.post(posted, "transfer", (), undoings)
+
+    def opposite(self, key: str) -> books.Transfer:
+        """Turn every leg of a transfer round."""
+        legs = tuple(leg._replace(amount_minor=-leg.amount_minor) for leg in self.model.requests[key].transfer.legs)
+        return books.Transfer("", TODAY, f"reversal of {key}", legs)
 
     @invariant()
     def books_agree(self) -> None:
