@@ -11,3 +11,13 @@ class LedgerError(Exception):
     """
 
     code: ClassVar[str] = "ledger_error"
+
+
+class RecordRefused(LedgerError):
+    """Base of what is refused about a record. `field` says where: a part of the JWS, or `disclosures/<number>`."""
+
+    code = "record_refused"
+
+    def __init__(self, message: str, *, field: str = "jws") -> None:
+        super().__init__(message)
+        self.field = field

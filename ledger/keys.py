@@ -43,6 +43,12 @@ class KeyRefused(LedgerError):
     code = "key_refused"
 
 
+class LowOrderKey(KeyRefused):
+    """The public key is one of the points under which a signature can hold for many messages."""
+
+    code = "low_order_key"
+
+
 class KeyFileExists(LedgerError):
     """A key is already in the file; a key is never overwritten."""
 
@@ -67,8 +73,12 @@ class Signer(Protocol):
         """The JWS algorithm's name."""
 
     @property
+    def public_key(self) -> Ed25519PublicKey:
+        """The public half."""
+
+    @property
     def public_jwk(self) -> dict[str, str]:
-        """The public key as a JWK (RFC 8037), with `kid`, `alg` and `use`."""
+        """The public half as a JWK (RFC 8037), with `kid`, `alg` and `use`."""
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`."""
@@ -191,7 +201,7 @@ def public_key_from_bytes(data: bytes) -> Ed25519PublicKey:
     if y >= _P:
         raise KeyRefused("The public key is not in canonical form.")
     if y in _LOW_ORDER_Y:
-        raise KeyRefused("The public key is a point of low order.")
+        raise LowOrderKey("The public key is a point of low order.")
     # x^2 = (y^2 - 1) / (d y^2 + 1) has a root exactly when numerator times denominator is a square (Euler).
     if pow((y * y - 1) * (_D * y * y + 1), (_P - 1) // 2, _P) != 1:
         raise KeyRefused("The public key is not a point of the curve.")

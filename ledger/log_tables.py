@@ -1,6 +1,6 @@
-"""The log's tables. `ledger/sql/log_v1.sql` seals them: rows are only ever added, tiles only ever grow."""
+"""The log's tables. `ledger/sql/log_v1.sql` seals the first three: rows are only ever added, tiles only ever grow."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, LargeBinary, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, LargeBinary, SmallInteger, Table, Text
 
 from ledger.tables import metadata
 
@@ -37,4 +37,23 @@ log_checkpoint = Table(
     CheckConstraint("size >= 0", name="size_from_zero"),
     CheckConstraint("octet_length(root) = 32", name="whole_root"),
     comment="Every tree head ever signed, as the note that went out.",
+)
+
+log_cosignature = Table(
+    "log_cosignature",
+    metadata,
+    Column("witness", Text, primary_key=True),
+    Column("size", BigInteger, ForeignKey(log_checkpoint.c.size), primary_key=True),
+    Column("time_s", BigInteger, nullable=False),
+    Column("line", Text, nullable=False),
+    CheckConstraint("time_s >= 0", name="time_from_zero"),
+    comment="Which witness (by its vkey) cosigned which checkpoint, the newest time it did, as its signature line.",
+)
+
+log_publication = Table(
+    "log_publication",
+    metadata,
+    Column("size", BigInteger, ForeignKey(log_checkpoint.c.size), primary_key=True, autoincrement=False),
+    Column("published_at", DateTime(timezone=True), nullable=False),
+    comment="The checkpoints that the quorum of the witness policy has cosigned.",
 )

@@ -6,7 +6,7 @@ range of entries is a pair (begin, end); a node (level, index) is the root over 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ledger.errors import LedgerError
 
@@ -40,6 +40,12 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """The leaf hash of each entry: `leaf_hash` for many."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + entry).digest() for entry in entries]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """SHA-256 of 01 and the two children's hashes."""
     return hashlib.sha256(b"\x01" + left + right).digest()
@@ -50,9 +56,10 @@ def root(hashes: Sequence[bytes]) -> bytes:
     if not hashes:
         return EMPTY_ROOT
     level = list(hashes)
+    sha256 = hashlib.sha256  # looked up once: this loop hashes every entry of a busy log
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
-        above = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
         # An odd last node moves up as it is: the split at a power of two leaves it without a sibling.
         level = above + level[2 * len(above) :]
     return level[0]

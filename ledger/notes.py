@@ -6,9 +6,9 @@ lead to it from an entry, so it can be checked with nothing but the log's verifi
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,6 +26,8 @@ LARGEST_NOTE = 64 * 1024
 """Characters of a note or proof file that are read at all."""
 LONGEST_PROOF = 63
 """Hashes that lead to the root of the largest log."""
+LATEST_TIME_S = 2**63 - 1
+"""The latest time a cosignature can state (tlog-cosignature)."""
 
 _KEY_ID_BYTES = 4
 _TIME_BYTES = 8
@@ -91,6 +93,14 @@ class TreeHead(NamedTuple):
     root: bytes
 
 
+class Cosigned(NamedTuple):
+    """A checkpoint that its log has signed: its text, its head, and when each witness says it had seen it."""
+
+    text: str
+    head: TreeHead
+    times_s: dict["Verifier", int]
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A proof file's content; nothing vouches for `extra`, and `checkpoint` is a note yet to be verified."""
@@ -138,33 +148,42 @@ class Verifier:
     def _typed_key(self) -> bytes:
         return bytes([self.signature_type]) + self.public_key
 
-    def check(self, signature: bytes, *, text: str) -> None:
-        """Check a signature of a note's text, without its key id. Refuses `BadNoteSignature`."""
+    def check(self, signature: bytes, *, text: str) -> int:
+        """Check a signature of a note's text, without its key id; gives a cosignature's time, 0 for a log's.
+
+        Refuses `BadNoteSignature`.
+        """
         message = text.encode()
+        time_s = 0
         if self.signature_type == COSIGNATURE:
             time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
             signature = signature[_TIME_BYTES:]
-            message = f"cosignature/v1\ntime {time_s}\n".encode() + message
+            message = _cosigned_message(text, time_s)
         try:
             public_key_from_bytes(self.public_key).verify(signature, message)
         except InvalidSignature as error:
             raise BadNoteSignature(f"The signature of {self.name} does not hold.") from error
+        if time_s > LATEST_TIME_S:
+            raise BadNoteSignature(f"The signature of {self.name} states a time that cannot be.")
+        return time_s
 
 
 @dataclass(frozen=True, slots=True)
-class NoteSigner:
-    """A log's signing key and its name, which is the log's origin: a URL without scheme, space or plus."""
+class _NoteKey:
+    """A signing key and its name: a URL without scheme, space or plus."""
 
     name: str
     private_key: Ed25519PrivateKey
+
+    signature_type: ClassVar[int]
 
     @classmethod
     def parse(cls, skey: str) -> Self:
         """The key that `skey` spells. Refuses `MalformedNoteKey`."""
         title, secret = skey[: len(_SECRET_TITLE)], skey[len(_SECRET_TITLE) + 1 :]
         name, signature_type, seed = _parse_key(secret)
-        if title != _SECRET_TITLE or signature_type != ED25519 or len(seed) != SEED_BYTES:
-            raise MalformedNoteKey("The text is not an Ed25519 note signing key.")
+        if title != _SECRET_TITLE or signature_type != cls.signature_type or len(seed) != SEED_BYTES:
+            raise MalformedNoteKey(f"The text is not a note signing key of type {cls.signature_type}.")
         key = cls(name, Ed25519PrivateKey.from_private_bytes(seed))
         if key.skey() != skey:
             raise MalformedNoteKey("The key id is not that of the name and key.")
@@ -173,17 +192,40 @@ class NoteSigner:
     @property
     def verifier(self) -> Verifier:
         """The public half."""
-        return Verifier(self.name, ED25519, self.private_key.public_key().public_bytes_raw())
+        return Verifier(self.name, self.signature_type, self.private_key.public_key().public_bytes_raw())
 
     def skey(self) -> str:
         """The key as text. It is the secret itself: keep it as one."""
-        typed_seed = bytes([ED25519]) + self.private_key.private_bytes_raw()
+        typed_seed = bytes([self.signature_type]) + self.private_key.private_bytes_raw()
         return f"{_SECRET_TITLE}+{self.name}+{self.verifier.key_id.hex()}+{base64_standard(typed_seed)}"
+
+    def _line(self, signature: bytes) -> str:
+        return f"— {self.name} {base64_standard(self.verifier.key_id + signature)}\n"
+
+
+class NoteSigner(_NoteKey):
+    """A log's signing key and its name, which is the log's origin."""
+
+    __slots__ = ()
+
+    signature_type = ED25519
 
     def sign(self, text: str) -> str:
         """The note: `text`, which ends with a newline, a blank line, and the signature line."""
-        signature = self.verifier.key_id + self.private_key.sign(text.encode())
-        return f"{text}\n— {self.name} {base64_standard(signature)}\n"
+        return f"{text}\n{self._line(self.private_key.sign(text.encode()))}"
+
+
+class Cosigner(_NoteKey):
+    """A witness's signing key and name (tlog-cosignature, Ed25519)."""
+
+    __slots__ = ()
+
+    signature_type = COSIGNATURE
+
+    def cosign(self, text: str, *, time_s: int) -> str:
+        """The signature line by which the witness states that at `time_s` it knew no longer log than `text` tells."""
+        signature = self.private_key.sign(_cosigned_message(text, time_s))
+        return self._line(time_s.to_bytes(_TIME_BYTES, "big") + signature)
 
 
 def open_note(note: str, *, required: Collection[Verifier]) -> str:
@@ -191,21 +233,12 @@ def open_note(note: str, *, required: Collection[Verifier]) -> str:
 
     Refuses `MalformedNote`, `BadNoteSignature` and `MissingNoteSignature`.
     """
-    text, signatures = _split_note(note)
-    missing = {(key.name, key.key_id): key for key in required}
-    if not missing:
+    text, times_s = _verified(note, known=required)
+    if not required:
         raise MissingNoteSignature("A note signed by nobody trusted is not to be read.")
-    known = dict(missing)
-    for name, signature in signatures:
-        named = (name, signature[:_KEY_ID_BYTES])
-        if named not in known:
-            continue
-        if missing.pop(named, None) is None:
-            raise BadNoteSignature(f"{name} has signed the note twice.")
-        known[named].check(signature[_KEY_ID_BYTES:], text=text)
+    missing = sorted(key.name for key in required if key not in times_s)
     if missing:
-        names = ", ".join(sorted(key.name for key in missing.values()))
-        raise MissingNoteSignature(f"The note lacks the signature of {names}.")
+        raise MissingNoteSignature(f"The note lacks the signature of {', '.join(missing)}.")
     return text
 
 
@@ -219,15 +252,35 @@ def open_checkpoint(note: str, *, log: Verifier, witnesses: Collection[Verifier]
 
     Refuses what `open_note` refuses, `MalformedCheckpoint` and `WrongOrigin`.
     """
-    origin, *rest = open_note(note, required=[log, *witnesses]).split("\n")[:-1]
-    if origin != log.name:
-        raise WrongOrigin(f"The checkpoint is that of {origin!r}, not of {log.name}.")
-    match rest:
-        case [size, root_text, *extensions] if _NUMBER.fullmatch(size) and all(extensions):
+    return _head_of(open_note(note, required=[log, *witnesses]), logs=[log])
+
+
+def read_checkpoint(note: str, *, logs: Collection[Verifier], witnesses: Collection[Verifier] = ()) -> Cosigned:
+    """The checkpoint that at least one of `logs` has signed, with the times of those of `witnesses` that did too.
+
+    A log that changes its key has two for a while. Refuses what `open_checkpoint` refuses; of a witness that did not
+    sign nothing is said, but a signature under a known key must hold.
+    """
+    text, times_s = _verified(note, known=[*logs, *witnesses])
+    if times_s.keys().isdisjoint(logs):
+        raise MissingNoteSignature("No key of the log has signed the checkpoint.")
+    head = _head_of(text, logs=[log for log in logs if log in times_s])
+    return Cosigned(text, head, {witness: times_s[witness] for witness in witnesses if witness in times_s})
+
+
+def checkpoint_head(text: str) -> TreeHead:
+    """What the text of a checkpoint states; nothing vouches for it. Refuses `MalformedCheckpoint`."""
+    match text.split("\n")[:-1]:
+        case [origin, size, root_text, *extensions] if origin and _NUMBER.fullmatch(size) and all(extensions):
             root = _parse_hash(root_text)
             if root is not None:
                 return TreeHead(origin, int(size), root)
     raise MalformedCheckpoint("The checkpoint's text is not an origin, a size and a root.")
+
+
+def origin_of(note: str) -> str:
+    """Whose checkpoint the note says it is: the first line, nothing of it verified."""
+    return note.partition("\n")[0]
 
 
 def proof_text(proof: Proof) -> str:
@@ -282,6 +335,34 @@ def _parse_key(key: str) -> tuple[str, int, bytes]:
     except MalformedBase64 as error:
         raise MalformedNoteKey("The key is not base64.") from error
     return parts[0], typed_key[0] if typed_key else 0, typed_key[1:]
+
+
+def _cosigned_message(text: str, time_s: int) -> bytes:
+    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
+
+
+def _verified(note: str, *, known: Iterable[Verifier]) -> tuple[str, dict[Verifier, int]]:
+    """A note's text, and the time each of the `known` keys that signed it gave (0 where the key gives none)."""
+    text, signatures = _split_note(note)
+    by_id = {(key.name, key.key_id): key for key in known}
+    times_s: dict[Verifier, int] = {}
+    for name, signature in signatures:
+        key = by_id.get((name, signature[:_KEY_ID_BYTES]))
+        if key is None:
+            continue
+        if key in times_s:
+            raise BadNoteSignature(f"{name} has signed the note twice.")
+        times_s[key] = key.check(signature[_KEY_ID_BYTES:], text=text)
+    return text, times_s
+
+
+def _head_of(text: str, *, logs: Collection[Verifier]) -> TreeHead:
+    """What a checkpoint's text states, once it is that of one of the logs that have signed it."""
+    head = checkpoint_head(text)
+    if head.origin not in {log.name for log in logs}:
+        names = ", ".join(sorted(log.name for log in logs))
+        raise WrongOrigin(f"The checkpoint is that of {head.origin!r}, not of {names}.")
+    return head
 
 
 def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:

@@ -17,19 +17,30 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger.canonical import NotCanonical, canonical_bytes, parse_canonical
-from ledger.encoding import MalformedBase64, base64url, base64url_ascii, parse_base64url
-from ledger.errors import LedgerError
+from ledger.canonical import DuplicateKey, NotCanonical, canonical_bytes, parse_canonical
+from ledger.disclosures import (
+    RESERVED,
+    DuplicateMember,
+    hide,
+    reveal,
+    salt_text,
+)
+from ledger.encoding import MalformedBase64, base64url_ascii, parse_base64url
+from ledger.errors import LedgerError, RecordRefused
 from ledger.keys import Signer
+from ledger.merkle import HASH_BYTES
 
 ALGORITHMS = ("EdDSA", "Ed25519")
 """RFC 8037's name, which we write, and RFC 9864's for the same algorithm."""
 API_VERSION = "exchange/v1"
-SALT_BYTES = 16
 LARGEST_SIGNING_INPUT = 4095
 """Bytes of header, dot and payload; cloud key services sign messages of at most 4,096 bytes."""
+LARGEST_RECORD = LARGEST_SIGNING_INPUT + 87
+"""Characters of a whole record: with the second dot and the 86 characters of a signature."""
 
-_RESERVED = frozenset({"_sd", "_sd_alg", "...", "salt"})
+_HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
+_KEY_MEMBERS = frozenset({"jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256"})
+"""Header members by which a JWS brings its own key, or says where to fetch it."""
 _LEAF_MEMBERS = frozenset({"apiVersion", "asset", "kid", "kind", "prev", "record", "sequence", "time"})
 _TYPE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -37,16 +48,22 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class RecordRefused(LedgerError):
-    """Base of what is refused about a record."""
-
-    code = "record_refused"
-
-
 class MalformedRecord(RecordRefused):
     """The record is not of the form this module writes."""
 
     code = "malformed_record"
+
+
+class IncompleteRecord(RecordRefused):
+    """The record is not a JWS of three parts: it was cut short, or is no JWS at all."""
+
+    code = "incomplete_record"
+
+
+class ReencodedRecord(RecordRefused):
+    """A part of the record is not base64url, or padded, or another spelling of its bytes."""
+
+    code = "reencoded_record"
 
 
 class RecordTooLarge(RecordRefused):
@@ -67,6 +84,30 @@ class WrongAlgorithm(RecordRefused):
     code = "wrong_algorithm"
 
 
+class UnsignedRecord(WrongAlgorithm):
+    """The record claims to need no signature (alg none)."""
+
+    code = "unsigned_record"
+
+
+class SymmetricAlgorithm(WrongAlgorithm):
+    """The record claims a shared secret (HS256): with it, whoever has the public key could sign."""
+
+    code = "symmetric_algorithm"
+
+
+class WrongType(RecordRefused):
+    """The header's typ is not a record's, or not the type the payload states."""
+
+    code = "wrong_type"
+
+
+class KeyInHeader(RecordRefused):
+    """The record brings its own key, or an address of one."""
+
+    code = "key_in_header"
+
+
 class BadSignature(RecordRefused):
     """The signature is not the named key's over these bytes."""
 
@@ -77,24 +118,6 @@ class PayloadNotCanonical(RecordRefused):
     """The signed payload is not in canonical form."""
 
     code = "payload_not_canonical"
-
-
-class MalformedDisclosure(RecordRefused):
-    """The disclosure is not the canonical form of salt, name and value, or its name is taken."""
-
-    code = "malformed_disclosure"
-
-
-class ForeignDisclosure(RecordRefused):
-    """The disclosure's digest is not in the record: it belongs to another record, or was altered."""
-
-    code = "foreign_disclosure"
-
-
-class DuplicateDisclosure(RecordRefused):
-    """One field was disclosed twice."""
-
-    code = "duplicate_disclosure"
 
 
 class MalformedLeaf(LedgerError):
@@ -146,18 +169,21 @@ def seal(
     field; `salt("salt")` those that blind the record itself. Refuses `MalformedRecord`, `RecordTooLarge` and
     `canonical.NotCanonical`.
     """
-    if not _RESERVED.isdisjoint(body) or not _RESERVED.isdisjoint(disclosable):
-        raise MalformedRecord(f"The names {', '.join(sorted(_RESERVED))} are reserved.")
+    if not RESERVED.isdisjoint(body) or not RESERVED.isdisjoint(disclosable):
+        raise MalformedRecord(f"The names {', '.join(sorted(RESERVED))} are reserved.")
     if not disclosable.keys().isdisjoint(body):
         raise MalformedRecord("A field is either in the body or disclosable, not both.")
-    record_type = _check_body(body)
+    record_type = body.get("type")
+    if type(record_type) is not str or not _is_type(record_type):
+        raise MalformedRecord("In the record, type is not a lower-case token.")
+    _check_body(body)
     payload = dict(body)
-    payload["salt"] = _salt_text(salt, "salt")
-    disclosures = [_disclosure(name, value, _salt_text(salt, name)) for name, value in disclosable.items()]
-    if disclosures:
-        payload["_sd"] = sorted(map(disclosure_digest, disclosures))
-        payload["_sd_alg"] = "sha-256"
-    return _signed(canonical_bytes(payload), signer, record_type, tuple(disclosures))
+    payload["salt"] = salt_text(salt, "salt")
+    if not disclosable:
+        return _signed(canonical_bytes(payload), signer, record_type, ())
+    disclosures, payload["_sd"] = hide(disclosable, salt=salt)
+    payload["_sd_alg"] = "sha-256"
+    return _signed(canonical_bytes(payload), signer, record_type, disclosures)
 
 
 def open_record(
@@ -169,32 +195,56 @@ def open_record(
     """Verify a record and the disclosures that came with it.
 
     `keys` are the public keys trusted, by thumbprint; a key or an address inside the record is never
-    honoured. Refuses `MalformedRecord`, `RecordTooLarge`, `WrongAlgorithm`, `UnknownKey`, `BadSignature`,
-    `PayloadNotCanonical`, `MalformedDisclosure`, `ForeignDisclosure` and `DuplicateDisclosure`.
+    honoured. Refuses every subclass of `RecordRefused` but `SaltRefused`: each kind of fault has its own.
     """
-    signing_input, _, signature_text = jws.rpartition(".")
+    if len(jws) > LARGEST_RECORD:
+        raise RecordTooLarge(f"The signing input is longer than {LARGEST_SIGNING_INPUT} bytes.")
+    try:
+        signing_input, _, signature_text = jws.encode("ascii").rpartition(b".")
+    except UnicodeEncodeError as error:
+        raise ReencodedRecord("The record has characters beyond ASCII.") from error
     if len(signing_input) > LARGEST_SIGNING_INPUT:
         raise RecordTooLarge(f"The signing input is longer than {LARGEST_SIGNING_INPUT} bytes.")
-    header_text, dot, payload_text = signing_input.partition(".")
+    header_text, dot, payload_text = signing_input.partition(b".")
     if not dot:
-        raise MalformedRecord("The record is not a compact JWS of three parts.")
-    try:
-        header_bytes, payload, signature = map(parse_base64url, (header_text, payload_text, signature_text))
-    except MalformedBase64 as error:
-        raise MalformedRecord("A part of the record is not base64url in its one spelling.") from error
-    kid, record_type = _parse_header(header_bytes)
+        raise IncompleteRecord("The record is not a compact JWS of three parts.")
+    kid, record_type = read_header(header_text)
+    payload, signature = _decoded("payload", payload_text), _decoded("signature", signature_text)
     if kid not in keys:
-        raise UnknownKey(f"The record is signed under the unknown key {kid}.")
+        raise UnknownKey(f"The record is signed under the unknown key {kid}.", field="header")
     try:
-        keys[kid].verify(signature, signing_input.encode("ascii"))
+        keys[kid].verify(signature, signing_input)
     except InvalidSignature as error:
-        raise BadSignature(f"The signature is not that of key {kid}.") from error
+        raise BadSignature(f"The signature is not that of key {kid}.", field="signature") from error
     return _opened(kid, record_type, payload, disclosures)
 
 
-def disclosure_digest(disclosure: str) -> str:
-    """The base64url SHA-256 by which a payload names a disclosure (RFC 9901, section 4.2.3)."""
-    return base64url(hashlib.sha256(disclosure.encode("ascii")).digest())
+@lru_cache(maxsize=1024)
+def read_header(text: bytes) -> tuple[str, str]:
+    """The key and the record type that an encoded header names; only a few differ, so each is read once.
+
+    A header holds alg, kid and typ alone: no key, no URL, no `crit`. Refuses `ReencodedRecord`, `DuplicateMember`,
+    `MalformedRecord`, `KeyInHeader`, `WrongAlgorithm`, `UnsignedRecord`, `SymmetricAlgorithm` and `WrongType`.
+    """
+    try:
+        header = parse_canonical(_decoded("header", text))
+    except DuplicateKey as error:
+        raise DuplicateMember(f"In the header: {error}", field="header") from error
+    except NotCanonical as error:
+        raise MalformedRecord("The header is not canonical JSON.", field="header") from error
+    if not isinstance(header, dict):
+        raise MalformedRecord("The header is not an object.", field="header")
+    if not _KEY_MEMBERS.isdisjoint(header):
+        raise KeyInHeader("The header brings its own key, or an address of one.", field="header")
+    if header.keys() != _HEADER_MEMBERS:
+        raise MalformedRecord("The header has other members than alg, kid and typ.", field="header")
+    _check_algorithm(header["alg"])
+    kid, typ = header["kid"], header["typ"]
+    if not isinstance(kid, str):
+        raise MalformedRecord("The header's kid is not a string.", field="header")
+    if not isinstance(typ, str) or not typ.endswith("+jws") or not _TYPE.fullmatch(typ[:-4]):
+        raise WrongType(f"The header's typ is {typ!r}, not that of a record.", field="header")
+    return kid, typ[:-4]
 
 
 def leaf(
@@ -212,8 +262,9 @@ def leaf(
     `digest` and `prev` are SHA-256 of the JWS and of the asset's previous one. `recorded_at` (aware) is kept
     to the second. Refuses `MalformedLeaf` and `canonical.NotCanonical`.
     """
-    if recorded_at.tzinfo is None:
-        raise MalformedLeaf("A log entry's time needs a time zone.")
+    fault = _check_place(asset, sequence, None if prev is None else prev.hex())
+    if fault or len(digest) != HASH_BYTES or type(kid) is not str or not _is_type(kind):
+        raise MalformedLeaf(f"In the log entry, {fault or 'kind, record or kid is not of its form'}.")
     entry = {
         "apiVersion": API_VERSION,
         "asset": asset,
@@ -222,10 +273,24 @@ def leaf(
         "prev": None if prev is None else prev.hex(),
         "record": digest.hex(),
         "sequence": sequence,
-        "time": recorded_at.astimezone(UTC).strftime(_TIME_FORMAT),
+        "time": _time_text(recorded_at),
     }
-    _check_leaf(entry)
     return canonical_bytes(entry)
+
+
+@lru_cache(maxsize=1024)
+def _time_text(moment: datetime) -> str:
+    """Whole seconds in UTC; the records of one batch share one time. Refuses `MalformedLeaf`."""
+    told = moment.astimezone(UTC).strftime(_TIME_FORMAT)
+    if moment.tzinfo is None or not _TIME.fullmatch(told):
+        raise MalformedLeaf("A log entry's time needs a time zone, and a year of four digits.")
+    return told
+
+
+@lru_cache(maxsize=1024)
+def _is_type(text: str) -> bool:
+    """Whether this is a record's type; there are only a few."""
+    return _TYPE.fullmatch(text) is not None
 
 
 def parse_leaf(data: bytes) -> Leaf:
@@ -261,15 +326,21 @@ def _check_place(asset: object, sequence: object, prev: object) -> str | None:
     return None if type(prev) is str and _DIGEST.fullmatch(prev) else "prev is not 64 lower-case hex digits"
 
 
-def _check_body(body: Mapping[str, object]) -> str:
-    """The body's type, once its required members are in order."""
+def _check_body(body: Mapping[str, object]) -> None:
+    """Refuse a body without its place in a chain."""
     fault = _check_place(body.get("asset"), body.get("sequence"), body.get("prev"))
     if fault:
-        raise MalformedRecord(f"In the record, {fault}.")
-    record_type = body.get("type")
-    if type(record_type) is not str or not _TYPE.fullmatch(record_type):
-        raise MalformedRecord("In the record, type is not a lower-case token.")
-    return record_type
+        raise MalformedRecord(f"In the record, {fault}.", field="payload")
+
+
+def _check_algorithm(alg: object) -> None:
+    if alg in ALGORITHMS:
+        return
+    if alg == "none":
+        raise UnsignedRecord("The record claims to need no signature (alg none).", field="header")
+    if isinstance(alg, str) and alg.startswith("HS"):
+        raise SymmetricAlgorithm(f"The record's algorithm is {alg}, a shared secret's.", field="header")
+    raise WrongAlgorithm(f"The record's algorithm is {alg!r}, not Ed25519.", field="header")
 
 
 def _check_leaf(entry: Mapping[str, object]) -> None:
@@ -282,17 +353,6 @@ def _check_leaf(entry: Mapping[str, object]) -> None:
             raise MalformedLeaf(f"In the log entry, {member} is not of its form.")
     if type(entry["kid"]) is not str:
         raise MalformedLeaf("In the log entry, kid is not a string.")
-
-
-def _salt_text(salt: Callable[[str], bytes], name: str) -> str:
-    drawn = salt(name)
-    if len(drawn) != SALT_BYTES:
-        raise MalformedRecord(f"The salt of {name} has {len(drawn)} bytes, not {SALT_BYTES}.")
-    return base64url(drawn)
-
-
-def _disclosure(name: str, value: object, salt_text: str) -> str:
-    return base64url(canonical_bytes([salt_text, name, value]))
 
 
 @lru_cache(maxsize=1024)
@@ -309,52 +369,29 @@ def _signed(payload: bytes, signer: Signer, record_type: str, disclosures: tuple
     return SealedRecord(jws.decode("ascii"), hashlib.sha256(jws).digest(), disclosures)
 
 
-def _parse_header(data: bytes) -> tuple[str, str]:
-    """The key and the record type a header names. It holds alg, kid and typ alone: no key, URL or `crit`."""
+def _decoded(field: str, text: bytes) -> bytes:
     try:
-        header = parse_canonical(data)
-    except NotCanonical as error:
-        raise MalformedRecord("The header is not canonical JSON.") from error
-    if not isinstance(header, dict) or header.keys() != {"alg", "kid", "typ"}:
-        raise MalformedRecord("The header has other members than alg, kid and typ.")
-    alg, kid, typ = header["alg"], header["kid"], header["typ"]
-    if alg not in ALGORITHMS:
-        raise WrongAlgorithm(f"The record's algorithm is {alg!r}, not Ed25519.")
-    if not isinstance(kid, str) or not isinstance(typ, str) or not typ.endswith("+jws"):
-        raise MalformedRecord("The header's kid or typ is not of its form.")
-    return kid, typ.removesuffix("+jws")
+        return parse_base64url(text)
+    except MalformedBase64 as error:
+        raise ReencodedRecord(f"The {field} is not base64url in its one spelling.", field=field) from error
 
 
 def _opened(kid: str, record_type: str, payload: bytes, disclosures: Sequence[str]) -> OpenedRecord:
     """What a payload says whose signature held."""
     try:
         body = parse_canonical(payload)
+    except DuplicateKey as error:
+        raise DuplicateMember(f"In the payload: {error}", field="payload") from error
     except NotCanonical as error:
-        raise PayloadNotCanonical("The signed payload is not canonical JSON.") from error
-    if not isinstance(body, dict) or _check_body(body) != record_type:
-        raise MalformedRecord("The signed payload is not an object of the header's type.")
+        raise PayloadNotCanonical("The signed payload is not canonical JSON.", field="payload") from error
+    if not isinstance(body, dict):
+        raise MalformedRecord("The signed payload is not an object.", field="payload")
+    _check_body(body)
+    if body.get("type") != record_type:
+        raise WrongType("The signed payload is not of the header's type.", field="payload")
     digests = body.pop("_sd", [])
     if body.pop("_sd_alg", "sha-256") != "sha-256" or not isinstance(digests, list):
-        raise MalformedRecord("The record's digests are not a list of SHA-256 digests.")
+        raise MalformedRecord("The record's digests are not a list of SHA-256 digests.", field="payload")
     body.pop("salt", None)
-    return OpenedRecord(kid, record_type, body, _disclosed(disclosures, digests=digests, body=body))
-
-
-def _disclosed(disclosures: Sequence[str], *, digests: list[Any], body: Mapping[str, object]) -> dict[str, Any]:
-    disclosed: dict[str, Any] = {}
-    for disclosure in disclosures:
-        try:
-            parts = parse_canonical(parse_base64url(disclosure))
-        except (MalformedBase64, NotCanonical) as error:
-            raise MalformedDisclosure("A disclosure is not base64url of canonical JSON.") from error
-        match parts:
-            case [str(), str(name), value] if name not in _RESERVED and name not in body:
-                pass
-            case _:
-                raise MalformedDisclosure("A disclosure is not salt, free name and value.")
-        if disclosure_digest(disclosure) not in digests:
-            raise ForeignDisclosure(f"The record does not vouch for the disclosure of {name}.")
-        if name in disclosed:
-            raise DuplicateDisclosure(f"The field {name} is disclosed twice.")
-        disclosed[name] = value
-    return disclosed
+    disclosed = reveal(disclosures, digests=digests, body=body) if disclosures else {}
+    return OpenedRecord(kid, record_type, body, disclosed)

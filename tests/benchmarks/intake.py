@@ -50,7 +50,7 @@ def measure() -> Result:
             _wait(operator)
             seconds = time.perf_counter() - began
             assert exchange.settings.database_url is not None
-            floor_seconds = _floor(Database(exchange.settings.database_url))
+            floor_seconds = _floor(Database(exchange.settings.database_url, role=None))
     value, floor = RECEIVABLES / seconds, RECEIVABLES / floor_seconds
     return Result("intake", value, "receivables/s", floor, value / floor, TARGET)
 

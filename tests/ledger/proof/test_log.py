@@ -216,7 +216,7 @@ def test_a_log_without_its_last_tile_takes_nothing(connection: Connection) -> No
         "TRUNCATE log_leaf",
         "UPDATE log_checkpoint SET note = ''",
         "DELETE FROM log_checkpoint",
-        "TRUNCATE log_checkpoint",
+        "TRUNCATE log_checkpoint CASCADE",
         "DELETE FROM log_tile",
         "TRUNCATE log_tile",
         "UPDATE log_tile SET hashes = substring(hashes FOR 32)",

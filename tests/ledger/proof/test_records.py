@@ -15,6 +15,7 @@ from joserfc import jws as jose
 from joserfc.jwk import OKPKey
 
 from ledger.canonical import NotCanonical, canonical_bytes
+from ledger.disclosures import SaltRefused, disclosure_digest
 from ledger.encoding import base64url, parse_base64url
 from ledger.keys import FileSigner
 from ledger.records import (
@@ -24,7 +25,6 @@ from ledger.records import (
     MalformedRecord,
     RecordTooLarge,
     SealedRecord,
-    disclosure_digest,
     leaf,
     open_record,
     parse_leaf,
@@ -170,7 +170,7 @@ def test_a_reserved_name_cannot_be_disclosable(signer: FileSigner, name: str) ->
 @pytest.mark.parametrize("length", [0, 15, 17])
 def test_a_salt_of_another_length_is_refused(signer: FileSigner, length: int) -> None:
     """A salt has 128 bits."""
-    with pytest.raises(MalformedRecord, match="salt"):
+    with pytest.raises(SaltRefused, match="salt"):
         seal(BODY, disclosable={}, signer=signer, salt=lambda _name: bytes(length))
 
 

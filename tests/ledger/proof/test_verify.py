@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from ledger import log
+from ledger.disclosures import ForeignDisclosure
 from ledger.errors import LedgerError
 from ledger.keys import FileSigner
 from ledger.merkle import leaf_hash, root
@@ -21,7 +22,7 @@ from ledger.notes import (
     parse_proof,
     proof_text,
 )
-from ledger.records import ForeignDisclosure, MalformedLeaf, SealedRecord, leaf
+from ledger.records import MalformedLeaf, SealedRecord, leaf
 from ledger.verify import BrokenChain, LeafMismatch, verify_chain, verify_record
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

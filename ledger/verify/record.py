@@ -1,14 +1,19 @@
-"""Verification for whoever does not trust the exchange: no service, only files and public keys."""
+"""One record with its proof: signed, its disclosures its own, and in the log."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger.errors import LedgerError
+from ledger import records
+from ledger.errors import LedgerError, RecordRefused
 from ledger.notes import Verifier, parse_proof, verify_proof
 from ledger.records import Leaf, OpenedRecord, open_record, parse_leaf
+
+LATEST_TIME_S = 253_402_300_799
+"""The last second of the year 9999; a log entry can tell no later one."""
 
 
 class LeafMismatch(LedgerError):
@@ -17,10 +22,10 @@ class LeafMismatch(LedgerError):
     code = "leaf_mismatch"
 
 
-class BrokenChain(LedgerError):
-    """The records are not one asset's chain from its first record on."""
+class UndatedRecord(RecordRefused):
+    """The record does not say when it was recorded, so its log entry cannot be told."""
 
-    code = "broken_chain"
+    code = "undated_record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +59,30 @@ def verify_record(
     leaf = parse_leaf(parsed.extra)
     stated = (leaf.digest, leaf.kid, leaf.kind, leaf.asset, leaf.sequence, leaf.prev and leaf.prev.hex())
     body = record.body
-    if stated != (_digest(jws), record.kid, record.type, body["asset"], body["sequence"], body.get("prev")):
+    digest = hashlib.sha256(jws.encode("ascii")).digest()
+    if stated != (digest, record.kid, record.type, body["asset"], body["sequence"], body.get("prev")):
         raise LeafMismatch(f"The log entry {parsed.index} is not that of this record.")
     return VerifiedRecord(record, leaf, parsed.index, head.size)
 
 
-def verify_chain(chain: Sequence[str], *, keys: Mapping[str, Ed25519PublicKey]) -> list[OpenedRecord]:
-    """Check that these records are one asset's, from its first on, none missing between them or out of order.
-
-    What may be missing is the end: compare the last `sequence` with what the log or another party knows.
-    Refuses `BrokenChain` and what `records.open_record` refuses.
-    """
-    opened: list[OpenedRecord] = []
-    prev = None
-    for sequence, jws in enumerate(chain, start=1):
-        record = open_record(jws, keys=keys)
-        body = record.body
-        if (body["sequence"], body.get("prev")) != (sequence, prev):
-            raise BrokenChain(f"Record {sequence} of the chain does not follow the one before it.")
-        if body["asset"] != (opened or [record])[0].body["asset"]:
-            raise BrokenChain(f"Record {sequence} of the chain is about another asset.")
-        opened.append(record)
-        prev = _digest(jws).hex()
-    return opened
+def recorded_at_s(record: OpenedRecord) -> int:
+    """When the record says it was recorded, in unix seconds. Refuses `UndatedRecord`."""
+    time_s = record.body.get("recorded_at")
+    if type(time_s) is not int or not 0 <= time_s <= LATEST_TIME_S:
+        raise UndatedRecord("recorded_at is not a time in unix seconds.", field="payload")
+    return time_s
 
 
-def _digest(jws: str) -> bytes:
-    return hashlib.sha256(jws.encode("ascii")).digest()
+def leaf_of(record: OpenedRecord, *, digest: bytes) -> bytes:
+    """The log entry that tells of the record whose JWS has this digest. Refuses `UndatedRecord`."""
+    body = record.body
+    prev = body.get("prev")
+    return records.leaf(
+        body["asset"],
+        kind=record.type,
+        sequence=body["sequence"],
+        prev=None if prev is None else bytes.fromhex(prev),
+        digest=digest,
+        kid=record.kid,
+        recorded_at=datetime.fromtimestamp(recorded_at_s(record), UTC),
+    )

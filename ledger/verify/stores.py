@@ -1,0 +1,116 @@
+"""Where a pack or a copy of the log lies: a folder, or a zip file of one."""
+
+import zipfile
+from pathlib import Path
+from typing import IO, Protocol
+
+from ledger.errors import LedgerError
+
+LARGEST_TEXT = 1024 * 1024
+"""Bytes of a small file that are read at all: keys, policies, checkpoints, proofs."""
+CHUNK_BYTES = 1024 * 1024
+
+
+class FileMissing(LedgerError):
+    """A file that has to be there is missing, or cannot be read."""
+
+    code = "file_missing"
+
+
+class FileTooLarge(LedgerError):
+    """A small file is larger than any of its kind."""
+
+    code = "file_too_large"
+
+
+class DamagedZip(LedgerError):
+    """The zip file cannot be read, or has two files of one name."""
+
+    code = "damaged_zip"
+
+
+class Store(Protocol):
+    """Files by their names, with slashes, relative to the root."""
+
+    def names(self) -> list[str]:
+        """Every file's name, sorted."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file, to be read once. Refuses `FileMissing`."""
+
+
+class Folder:
+    """Files below a folder. A link is no file: it leads out of what was handed over."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self) -> list[str]:
+        """Every file's name, sorted; a link's too."""
+        paths = self._root.rglob("*")
+        return sorted(
+            path.relative_to(self._root).as_posix() for path in paths if path.is_symlink() or not path.is_dir()
+        )
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file. Refuses `FileMissing`."""
+        path = self._root / name
+        try:
+            if path.is_symlink():
+                raise FileMissing(f"{name} is a link, not a file.")
+            return path.open("rb")
+        except (OSError, ValueError) as error:
+            raise FileMissing(f"{name} cannot be read.") from error
+
+
+class Zipped:
+    """Files in a zip file, read where they are: nothing is unpacked to the disk."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (OSError, zipfile.BadZipFile, ValueError) as error:
+            raise DamagedZip(f"{file.name} is damaged, or no zip file.") from error
+        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        self._names = sorted(info.filename for info in infos)
+        if len(set(self._names)) != len(self._names):
+            raise DamagedZip(f"{file.name} has two files of one name.")
+
+    def names(self) -> list[str]:
+        """Every file's name, sorted."""
+        return self._names
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file. Refuses `FileMissing`."""
+        try:
+            return self._zip.open(name)
+        except (KeyError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise FileMissing(f"{name} cannot be read.") from error
+
+
+class Below:
+    """The files of a store below one of its folders."""
+
+    def __init__(self, store: Store, folder: str) -> None:
+        self._store = store
+        self._prefix = f"{folder}/"
+
+    def names(self) -> list[str]:
+        """Every file's name, sorted."""
+        return [name.removeprefix(self._prefix) for name in self._store.names() if name.startswith(self._prefix)]
+
+    def open(self, name: str) -> IO[bytes]:
+        """The file. Refuses `FileMissing`."""
+        return self._store.open(self._prefix + name)
+
+
+def read_small(store: Store, name: str, *, limit: int = LARGEST_TEXT) -> bytes:
+    """A small file whole. Refuses `FileMissing`, `FileTooLarge` and `DamagedZip`."""
+    with store.open(name) as file:
+        try:
+            data = file.read(limit + 1)
+        except (OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DamagedZip(f"{name} cannot be unpacked.") from error
+    if len(data) > limit:
+        raise FileTooLarge(f"{name} is larger than {limit} bytes.")
+    return data
