@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Network = IPv4Network | IPv6Network
@@ -16,6 +17,15 @@ TIME_ZONE = "Asia/Shanghai"
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pkcs11:
+    """The token in which signing keys are made and kept: its PKCS#11 library, its label, the file with its PIN."""
+
+    module: Path
+    token: str
+    pin_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,9 @@ class Settings:
     virtual_clock: bool = False
     console_open: bool = False
     callback_networks: tuple[Network, ...] = ()
+    pkcs11: Pkcs11 | None = None
+    guard: str | None = None
+    witness_policy: Path | None = None
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -50,6 +63,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         virtual_clock=virtual_clock,
         console_open=_flag(env, "EXCHANGE_CONSOLE_OPEN"),
         callback_networks=_networks(env.get("EXCHANGE_CALLBACK_NETWORKS", "")),
+        pkcs11=_pkcs11(env.get("EXCHANGE_PKCS11", "")),
+        guard=_guard(env.get("EXCHANGE_GUARD"), database_url=_database_url(env.get("DATABASE_URL"))),
+        witness_policy=_path(env.get("EXCHANGE_WITNESS_POLICY")),
     )
 
 
@@ -68,6 +84,13 @@ def to_environment(settings: Settings) -> dict[str, str]:
         env["DATABASE_URL"] = settings.database_url
     if settings.seed is not None:
         env["EXCHANGE_SEED"] = str(settings.seed)
+    if settings.pkcs11 is not None:
+        token = settings.pkcs11
+        env["EXCHANGE_PKCS11"] = f"module={token.module};token={token.token};pin-file={token.pin_file}"
+    if settings.guard is not None:
+        env["EXCHANGE_GUARD"] = settings.guard
+    if settings.witness_policy is not None:
+        env["EXCHANGE_WITNESS_POLICY"] = str(settings.witness_policy)
     return env
 
 
@@ -97,6 +120,33 @@ def _networks(value: str) -> tuple[Network, ...]:
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
     except ValueError as error:
         raise SettingsError(f"EXCHANGE_CALLBACK_NETWORKS: {error}; write networks like 10.1.0.0/16") from None
+
+
+def _pkcs11(value: str) -> Pkcs11 | None:
+    """`module=<library>;token=<label>;pin-file=<path>`, in any order; nothing is no token."""
+    if not value:
+        return None
+    parts = dict(part.partition("=")[::2] for part in value.split(";"))
+    if parts.keys() != {"module", "token", "pin-file"} or not all(parts.values()):
+        raise SettingsError("EXCHANGE_PKCS11 must be module=<library>;token=<label>;pin-file=<path>")
+    return Pkcs11(Path(parts["module"]), parts["token"], Path(parts["pin-file"]).absolute())
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value).absolute() if value else None
+
+
+def _guard(value: str | None, *, database_url: str | None) -> str | None:
+    """A file, or a database that is not the exchange's own: a backup brought back would bring its guard back too."""
+    if not value or "://" not in value:
+        return str(Path(value).absolute()) if value else None
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise SettingsError("EXCHANGE_GUARD must be a path, or start with postgresql://")
+    own = urlsplit(database_url or "")
+    other = urlsplit(value)
+    if (own.hostname, own.port or 5432, own.path) == (other.hostname, other.port or 5432, other.path):
+        raise SettingsError("EXCHANGE_GUARD is the exchange's own database: keep the guard apart from the data")
+    return value
 
 
 def _database_url(value: str | None) -> str | None:

@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 
 from exchange.errors import NotFound
 from exchange.http import JSON, services
+from exchange.registry import checkpoints, queries, waiting
+from exchange.registry.progress import log_status
 from ledger import keys, log, tiles
 
 public = Blueprint("log", __name__)
@@ -20,9 +22,9 @@ BRIEFLY = "public, max-age=2"
 
 @public.get("/log/checkpoint")
 def checkpoint() -> Response:
-    """The last signed checkpoint."""
+    """The last published checkpoint: signed, and cosigned by the quorum where there is a witness policy."""
     with services().database.transaction() as session:
-        last = log.latest_checkpoint(session.connection())
+        last = checkpoints.published(session, services=services())
     if last is None:
         raise NotFound("Nothing is in the log yet.")
     return _cached(last.note, TEXT, BRIEFLY)
@@ -45,7 +47,10 @@ def proof(index: int) -> Response:
     """The proof that the log holds entry `index`, for a verifier without network (C2SP tlog-proof)."""
     try:
         with services().database.transaction() as session:
-            text = log.proof_file(session.connection(), index=index)
+            last = checkpoints.published(session, services=services())
+            if last is None:
+                raise NotFound("Nothing is in the log yet.")
+            text = log.proof_file(session.connection(), index=index, checkpoint=last)
     except log.EntryNotCovered as error:
         raise NotFound(str(error)) from None
     return _cached(text, TEXT, BRIEFLY)
@@ -53,15 +58,36 @@ def proof(index: int) -> Response:
 
 @public.get("/.well-known/jwks.json")
 def jwks() -> Response:
-    """The public keys under which asset records are signed."""
-    published = keys.jwks([services().keyring.record_signer.public_key])
+    """The public keys under which asset records were, are and will be signed, oldest first."""
+    with services().database.transaction() as session:
+        published = keys.jwks(queries.record_keys(session))
     return _cached(orjson.dumps(published), JSON, BRIEFLY)
 
 
 @public.get("/.well-known/log-key")
 def log_key() -> Response:
-    """The verifier key of the log's checkpoints (C2SP signed-note vkey)."""
-    return _cached(services().keyring.note_signer.verifier.vkey + "\n", TEXT, BRIEFLY)
+    """The verifier keys of the log's checkpoints (C2SP signed-note vkeys), one a line, the current one first."""
+    with services().database.transaction() as session:
+        published = queries.log_keys(session, log_name=services().settings.log_name)
+    return _cached("".join(f"{key.vkey}\n" for key in published), TEXT, BRIEFLY)
+
+
+@public.get("/log/status")
+def status() -> Response:
+    """How far the log is: what is signed, published and cosigned, and why nothing more can be signed, if so."""
+    return _cached(orjson.dumps(log_status(services())), JSON, BRIEFLY)
+
+
+@public.before_app_request
+def mark_wait() -> None:
+    """See `Prefer: wait`."""
+    waiting.mark(services())
+
+
+@public.after_app_request
+def wait_for_checkpoint(response: Response) -> Response:
+    """See `Prefer: wait`."""
+    return waiting.wait(services(), response)
 
 
 def _cached(body: str | bytes, content_type: str, cache: str) -> Response:

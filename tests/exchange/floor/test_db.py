@@ -9,13 +9,22 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from exchange.db import RETRIES, Database, constraint_of, copy_rows, is_retryable, raw_cursor
+from exchange.db import APP_ROLE, RETRIES, Database, OutcomeUnknown, constraint_of, copy_rows, is_retryable, raw_cursor
+
+DIE = """
+    CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'
+"""
+DIE_AT_COMMIT = """
+    CREATE CONSTRAINT TRIGGER die AFTER UPDATE ON counter DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION die()
+"""
 
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A database with two counters."""
-    opened = Database(database_url)
+    opened = Database(database_url, role=None)
     with opened.transaction() as session:
         session.execute(text("CREATE TABLE counter (name text CONSTRAINT one_each PRIMARY KEY, value int)"))
         copy_rows(session, "counter", ["name", "value"], [("a", 0), ("b", 0)])
@@ -67,7 +76,7 @@ def test_a_deadlock_is_tried_again(database: Database) -> None:
 
 
 def test_patience_ends(database: Database) -> None:
-    """After so many attempts the refusal is passed on; one that is final at once."""
+    """After so many attempts the refusal is passed on; one that is final at once, a lost connection at last."""
     calls = []
 
     def locked(session: Session) -> None:
@@ -86,11 +95,69 @@ def test_patience_ends(database: Database) -> None:
         session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
     calls.clear()
-    with pytest.raises(OperationalError) as final:
+    with pytest.raises(OperationalError) as lost:
         database.run(broken)
+    assert is_retryable(lost.value)
+    assert len(calls) == RETRIES
+
+    def wrong(session: Session) -> None:
+        calls.append(1)
+        session.execute(text("SET LOCAL statement_timeout = 1"))
+        session.execute(text("SELECT pg_sleep(1)"))
+
+    calls.clear()
+    with pytest.raises(OperationalError) as final:
+        database.run(wrong)
     assert not is_retryable(final.value)
     assert len(calls) == 1
     assert _values(database) == {"a": 1, "b": 0}
+
+
+def test_a_lost_connection_is_replaced(database: Database) -> None:
+    """What was not committed is done again on a new connection, and once."""
+    calls: list[int] = []
+
+    def dies_first(session: Session) -> None:
+        _add(session, "a")
+        calls.append(1)
+        if len(calls) == 1:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    database.run(dies_first)
+    assert (len(calls), _values(database)["a"]) == (2, 1)
+
+
+def test_a_commit_without_an_answer_is_not_repeated(database: Database) -> None:
+    """Whether it was done is unknown here: only a caller whose work has a key may ask again."""
+    calls: list[int] = []
+
+    def dies_at_commit(session: Session) -> None:
+        calls.append(1)
+        session.execute(text(DIE_AT_COMMIT))
+        _add(session, "a")
+
+    with database.transaction() as session:
+        session.execute(text(DIE))
+    with pytest.raises(OutcomeUnknown):
+        database.run(dies_at_commit)
+    assert (len(calls), _values(database)["a"]) == (1, 0)
+
+
+def test_the_service_works_as_its_role(database_url: str) -> None:
+    """Whoever logs in, the rights are the application's; where there is no such role, the login's own."""
+    for role, expected in ((APP_ROLE, APP_ROLE), (None, "postgres"), ("nobody_here", "postgres")):
+        database = Database(database_url, role=role)
+        for _ in range(2):
+            with database.transaction() as session:
+                assert session.execute(text("SELECT current_user")).scalar_one() == expected
+        database.dispose()
+
+
+def test_nobody_waits_for_ever(database: Database) -> None:
+    """A hog of a lock costs others so many seconds, which the server counts."""
+    with database.transaction() as session:
+        assert session.execute(text("SHOW lock_timeout")).scalar_one() == "10s"
+        assert session.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "10min"
 
 
 def test_a_snapshot_sees_one_moment(database: Database) -> None:

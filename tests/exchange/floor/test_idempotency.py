@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
@@ -152,6 +153,7 @@ def test_a_crash_in_between_leaves_nothing(house: House, monkeypatch: pytest.Mon
 
     def die(session: Session, **what: Any) -> None:  # noqa: ANN401 - as keep
         keep(session, **what)
+        session.execute(text("SET ROLE NONE"))  # the service itself may kill nothing
         session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
     monkeypatch.setattr(idempotency, "keep", die)
@@ -160,6 +162,29 @@ def test_a_crash_in_between_leaves_nothing(house: House, monkeypatch: pytest.Mon
     monkeypatch.setattr(idempotency, "keep", keep)
     assert _trainings(house) == 0
     assert not _replayed(_ask(house.operator, "k"))
+    assert _trainings(house) == 1
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_commit_without_an_answer(house: House, monkeypatch: pytest.MonkeyPatch, happened: bool) -> None:  # noqa: FBT001 - a case
+    """The connection is lost at COMMIT: the same key tells whether the work was done, and it is done once."""
+    commit, losses = Session.commit, iter([True])
+
+    def lose(session: Session) -> None:
+        if not next(losses, False):
+            commit(session)
+            return
+        if happened:
+            commit(session)
+        else:
+            session.rollback()
+        raise OperationalError("COMMIT", None, psycopg.OperationalError("server closed the connection unexpectedly"))
+
+    client = house.operator
+    client.token = client.token or client.sign_in()
+    monkeypatch.setattr(Session, "commit", lose)
+    response = _ask(client, "k")
+    assert (response.status_code, _replayed(response)) == (202, happened)
     assert _trainings(house) == 1
 
 

@@ -20,6 +20,7 @@ from exchange import jobs
 from exchange.clock import system_now
 from exchange.jobs import Fired, Handler, WorkItem
 from exchange.services import Services
+from tests.exchange.owner import as_owner
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SHANGHAI, BERLIN = "Asia/Shanghai", "Europe/Berlin"
@@ -71,7 +72,7 @@ def test_asking_for_work_is_part_of_the_transaction(services: Services) -> None:
 
 def test_without_a_database_there_is_no_work(services: Services) -> None:
     """What fails before a piece is taken is the caller's to hear: there is nothing to put off."""
-    with services.database.transaction() as session:
+    with as_owner(services.database) as session:
         session.execute(text("ALTER TABLE work_item RENAME TO elsewhere"))
     with pytest.raises(ProgrammingError):
         jobs.run_one(services, {})

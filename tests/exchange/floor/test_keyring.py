@@ -8,16 +8,17 @@ from threading import Barrier
 import pytest
 
 from exchange.entropy import seeded_entropy, system_entropy
-from exchange.keyring import Keyring, open_keyring
-from exchange.settings import Settings, SettingsError
+from exchange.keyring import KeyFiles, Keyring, SigningKeys, open_keyring
+from exchange.settings import Pkcs11, Settings, SettingsError
+from ledger.keys import FileSigner
 
 NAMES = {"record", "log", "token", "callback", "fingerprint", "vault"}
+SIGNING = ("record", "log")
 
 
 def _prints(keyring: Keyring) -> tuple[object, ...]:
     return (
-        keyring.record_signer.kid,
-        keyring.note_signer.verifier.vkey,
+        *(keyring.signing.create(label)[1].kid for label in SIGNING),
         keyring.token_key.thumbprint(),
         keyring.callback_key.public_key().public_bytes_raw(),
         keyring.fingerprint_key,
@@ -66,3 +67,49 @@ def test_under_a_seed_no_file_is_touched(tmp_path: Path) -> None:
     assert seeded[0] == seeded[1]
     assert not set(seeded[0]) & set(seeded[2])
     assert list(tmp_path.iterdir()) == []
+
+
+def _signing(home: Path) -> SigningKeys:
+    return SigningKeys(KeyFiles(Settings(home=home), entropy=system_entropy))
+
+
+def test_a_signing_key_is_found_where_it_was_made(tmp_path: Path) -> None:
+    """Another process finds it by label and name, and signs the same; looking makes nothing."""
+    assert _signing(tmp_path).find("kid", store="file", label="record") is None
+    assert not (tmp_path / "keys").exists()
+    store, made = _signing(tmp_path).create("record")
+    found = _signing(tmp_path).find(made.kid, store=store, label="record")
+    assert found is not None
+    assert (store, found.kid, found.sign(b"text")) == ("file", made.kid, made.sign(b"text"))
+
+
+def test_a_key_that_is_not_held_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another key under its label, no file, a store that is not set up: None, and one line for each key."""
+    keys = _signing(tmp_path)
+    _, other = keys.create("record")
+    for _ in range(3):
+        assert keys.find("foreign", store="file", label="record") is None
+        assert keys.find("absent", store="file", label="record-2") is None
+        assert keys.find("elsewhere", store="pkcs11", label="record") is None
+    lines = [line for line in capsys.readouterr().out.splitlines() if "signing key not held here" in line]
+    assert len(lines) == 3
+    assert other.kid in lines[0]
+
+
+def test_a_key_that_is_brought_later_is_found(tmp_path: Path) -> None:
+    """A process that missed a key finds it once its file is there."""
+    keys, seed = _signing(tmp_path), bytes(range(32))
+    kid = FileSigner.from_seed(seed).kid
+    assert keys.find(kid, store="file", label="record-2") is None
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "record-2.key").write_text(seed.hex())
+    found = keys.find(kid, store="file", label="record-2")
+    assert found is not None
+    assert found.kid == kid
+
+
+def test_a_token_without_its_pin_is_refused(tmp_path: Path) -> None:
+    """The file with the PIN is named in the refusal."""
+    token = Pkcs11(tmp_path / "lib.so", "exchange", pin_file=tmp_path / "pin")
+    with pytest.raises(SettingsError, match="pin cannot be read"):
+        open_keyring(Settings(home=tmp_path, pkcs11=token), entropy=system_entropy)

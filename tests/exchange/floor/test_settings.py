@@ -1,5 +1,6 @@
 """Settings, clock, entropy, and the services they open."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,10 +15,12 @@ from exchange.db import Database
 from exchange.entropy import entropy_for, seeded_entropy, system_entropy
 from exchange.jobs import set_virtual_time
 from exchange.services import Services, open_services
-from exchange.settings import Settings, SettingsError
+from exchange.settings import Pkcs11, Settings, SettingsError
 
 NETWORKS = st.lists(st.ip_addresses().map(ip_network), max_size=3).map(tuple)
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x4FF), min_size=1, max_size=20)
+PLAIN = re.compile("[^;]+").fullmatch
+PATHS = WORDS.filter(PLAIN).map(lambda name: Path("/etc") / name.replace("/", "_"))
 ANY = st.builds(
     Settings,
     home=WORDS.map(lambda name: Path("/home") / name.replace("/", "_")),
@@ -29,6 +32,7 @@ ANY = st.builds(
     virtual_clock=st.booleans(),
     console_open=st.booleans(),
     callback_networks=NETWORKS,
+    pkcs11=st.none() | st.builds(Pkcs11, module=PATHS, token=WORDS.filter(PLAIN), pin_file=PATHS),
 )
 
 
@@ -66,6 +70,9 @@ def test_database_urls(scheme: str) -> None:
         ("EXCHANGE_CONSOLE_OPEN", "true"),
         ("EXCHANGE_CALLBACK_NETWORKS", "10.0.0.1/8"),
         ("EXCHANGE_CALLBACK_NETWORKS", "everywhere"),
+        ("EXCHANGE_PKCS11", "module=/lib.so"),
+        ("EXCHANGE_PKCS11", "module=/lib.so;token=;pin-file=/pin"),
+        ("EXCHANGE_PKCS11", "module=/lib.so;token=exchange;pin-file=/pin;slot=1"),
         ("EXCHANGE_TIME_ZONE", "Mars/Olympus"),
         ("EXCHANGE_TIME_ZONE", "../../etc/passwd"),
         ("EXCHANGE_TIME_ZONE", ""),

@@ -29,8 +29,8 @@ def record_keys(web: FlaskClient) -> Mapping[str, Ed25519PublicKey]:
 
 
 def log_key(web: FlaskClient) -> Verifier:
-    """The published key of the log."""
-    return Verifier.parse(read(web, "/.well-known/log-key").text.strip())
+    """The published key of the log that signs now: the first line."""
+    return Verifier.parse(read(web, "/.well-known/log-key").text.splitlines()[0])
 
 
 def head(web: FlaskClient) -> TreeHead:

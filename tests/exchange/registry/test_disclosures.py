@@ -9,7 +9,7 @@ from exchange.parties.actions import register_client
 from ledger.records import open_record
 from tests.exchange.house import OPENING, Client, House, make_key, mandate, public_jwk, receivable
 from tests.exchange.receivables.shared import add_platform
-from tests.exchange.registry.readers import verified
+from tests.exchange.registry.readers import record_keys, verified
 
 HIDDEN = {"seller", "obligor", "invoice_number", "documents"}
 
@@ -41,7 +41,7 @@ def disclosed(house: House, client: Client, asset_id: str) -> set[str] | None:
 
 def opened(house: House, link: dict[str, Any]) -> set[str]:
     """The names of a link's disclosures, each vouched for by the record."""
-    keys = {house.services.keyring.record_signer.kid: house.services.keyring.record_signer.public_key}
+    keys = record_keys(house.app.test_client())
     return set(open_record(link["jws"], keys=keys, disclosures=link["disclosures"]).disclosed)
 
 
@@ -76,7 +76,7 @@ def test_the_disclosed_values_are_the_submitted_ones(house: House) -> None:
     documents = [{"kind": "contract", "sha256": "d" * 64}]
     (asset_id,) = house.submit(receivable("№ 7/é", seller={"scheme": "platform", "value": "s-7"}, documents=documents))
     link = house.platform.get(f"/v1/assets/{asset_id}/records")["items"][0]
-    keys = {house.services.keyring.record_signer.kid: house.services.keyring.record_signer.public_key}
+    keys = record_keys(house.app.test_client())
     record = open_record(link["jws"], keys=keys, disclosures=link["disclosures"])
     assert record.disclosed == {
         "seller": "platform:s-7",
