@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from exchange.auth import Role
 from exchange.entropy import Entropy
-from exchange.errors import Refusal
+from exchange.errors import NotFound, Refusal
 from exchange.ids import new_id
 from exchange.keyring import Keyring
-from exchange.parties.models import ApiClient, Company, Controller, Funder, Originator, UsedAssertion
+from exchange.parties.models import ApiClient, Company, Controller, Funder, Originator, Partner, UsedAssertion
 
 
 class PartyExists(Refusal):
@@ -22,6 +22,13 @@ class PartyExists(Refusal):
 
     code = "party_exists"
     title = "This party has just been entered"
+
+
+class KeyInUse(Refusal):
+    """Two clients with one key would be one hand that signs for two."""
+
+    code = "key_in_use"
+    title = "Another client of this party has this key"
 
 
 class CompanyKey(NamedTuple):
@@ -58,6 +65,54 @@ def register_client(
     return client_id
 
 
+def add_client(
+    session: Session,
+    *,
+    originator_id: str,
+    public_jwk: Mapping[str, str],
+    now: datetime,
+    entropy: Entropy,
+) -> str:
+    """One more client of an originator, such as the one that approves what the first submits; gives its id.
+
+    Refuses an originator nobody knows (`NotFound`) and a key that one of its clients has already (`KeyInUse`).
+    """
+    known = select(Originator.originator_id).where(Originator.originator_id == originator_id)
+    if session.execute(known.with_for_update()).first() is None:
+        raise NotFound("There is no such originator.")
+    _check_new_key(session, party_id=originator_id, public_jwk=public_jwk)
+    return register_client(
+        session, role=Role.PLATFORM, party_id=originator_id, public_jwk=public_jwk, now=now, entropy=entropy
+    )
+
+
+def register_obligor(
+    session: Session,
+    *,
+    company: CompanyKey,
+    name: str | None,
+    public_jwk: Mapping[str, str],
+    keyring: Keyring,
+    now: datetime,
+    entropy: Entropy,
+) -> tuple[str, str]:
+    """A client with which a company answers for itself; gives the company's id and the client's.
+
+    Refuses an originator of a `platform` number that nobody knows (`NotFound`), and a key the company has (`KeyInUse`).
+    """
+    if company.namespace and session.get(Originator, company.namespace) is None:
+        raise NotFound("There is no such originator.")
+    facts = {company: CompanyFacts(name=name)}
+    company_id = know_companies(session, companies=facts, keyring=keyring, now=now, entropy=entropy)[company]
+    # The company's row is the lock: the same key sent twice at once is entered once.
+    session.execute(select(Company.company_id).where(Company.company_id == company_id).with_for_update())
+    _check_new_key(session, party_id=company_id, public_jwk=public_jwk)
+    client_id = register_client(
+        session, role=Role.OBLIGOR, party_id=company_id, public_jwk=public_jwk, now=now, entropy=entropy
+    )
+    return company_id, client_id
+
+
 def register_originator(session: Session, *, name: str, now: datetime, entropy: Entropy) -> str:
     """A new originator; gives its id."""
     originator_id = new_id("org", now=now, entropy=entropy, purpose=name)
@@ -76,9 +131,24 @@ def register_funder(session: Session, *, name: str, now: datetime, entropy: Entr
     return funder_id, deposit_reference
 
 
+def register_partner(session: Session, *, name: str, now: datetime, entropy: Entropy) -> str:
+    """A new partner; gives its id."""
+    partner_id = new_id("ptr", now=now, entropy=entropy, purpose=name)
+    row = upsert(Partner).values(partner_id=partner_id, name=name, created_at=now)
+    _enter_new(session, row.on_conflict_do_nothing().returning(Partner.partner_id), name=name)
+    return partner_id
+
+
 def _enter_new(session: Session, row: Executable, *, name: str) -> None:
     if session.execute(row).first() is None:
         raise PartyExists(f"A party with the name {name!r} was entered at this very moment.")
+
+
+def _check_new_key(session: Session, *, party_id: str, public_jwk: Mapping[str, str]) -> None:
+    same_key = ApiClient.public_jwk["x"].astext == public_jwk["x"]
+    query = select(ApiClient.client_id).where(ApiClient.party_id == party_id, same_key).limit(1)
+    if session.execute(query).first() is not None:
+        raise KeyInUse("Give each client a key of its own.")
 
 
 def use_assertion(session: Session, *, client_id: str, jti: str, expires_at: datetime, now: datetime) -> bool:

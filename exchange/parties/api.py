@@ -12,7 +12,17 @@ from exchange.errors import Fault, InvalidRequest
 from exchange.http import Call, Room, json_response, services
 from exchange.parties import actions
 from exchange.parties.assertion import AssertionRefusedError, authenticate, bare_key
-from exchange.parties.schemas import FunderCreated, NewParty, OriginatorCreated
+from exchange.parties.rules import obligor_faults
+from exchange.parties.schemas import (
+    ClientCreated,
+    FunderCreated,
+    NewClient,
+    NewObligor,
+    NewParty,
+    ObligorCreated,
+    OriginatorCreated,
+    PartnerCreated,
+)
 from ledger.keys import KeyRefused, public_key_from_jwk
 
 public = Blueprint("oauth", __name__)
@@ -76,6 +86,68 @@ def create_funder(call: Call) -> dict[str, Any]:
         call.session, role=Role.FUNDER, party_id=funder_id, public_jwk=call.body["public_jwk"], now=now, entropy=entropy
     )
     return {"funder_id": funder_id, "client_id": client_id, "deposit_reference": deposit_reference}
+
+
+@room.operation("/partners", method="POST", roles=[Role.OPERATOR], body=NewParty, result=PartnerCreated, status=201)
+def create_partner(call: Call) -> dict[str, Any]:
+    """Enter another platform, which may ask and claim by blind marks, and its first client."""
+    _check_key(call.body["public_jwk"])
+    now, entropy = call.now, call.services.entropy
+    partner_id = actions.register_partner(call.session, name=call.body["name"], now=now, entropy=entropy)
+    client_id = actions.register_client(
+        call.session,
+        role=Role.PARTNER,
+        party_id=partner_id,
+        public_jwk=call.body["public_jwk"],
+        now=now,
+        entropy=entropy,
+    )
+    return {"partner_id": partner_id, "client_id": client_id}
+
+
+@room.operation(
+    "/originators/<originator_id>/clients",
+    method="POST",
+    roles=[Role.OPERATOR],
+    body=NewClient,
+    result=ClientCreated,
+    status=201,
+)
+def create_originator_client(call: Call, originator_id: str) -> dict[str, Any]:
+    """Enter one more client of an originator, such as the second pair of eyes."""
+    _check_key(call.body["public_jwk"])
+    client_id = actions.add_client(
+        call.session,
+        originator_id=originator_id,
+        public_jwk=call.body["public_jwk"],
+        now=call.now,
+        entropy=call.services.entropy,
+    )
+    return {"client_id": client_id}
+
+
+@room.operation("/obligors", method="POST", roles=[Role.OPERATOR], body=NewObligor, result=ObligorCreated, status=201)
+def create_obligor(call: Call) -> dict[str, Any]:
+    """Enter a client with which an obligor answers for itself."""
+    _check_key(call.body["public_jwk"])
+    company_id, client_id = actions.register_obligor(
+        call.session,
+        company=_company(call.body),
+        name=call.body.get("name"),
+        public_jwk=call.body["public_jwk"],
+        keyring=call.services.keyring,
+        now=call.now,
+        entropy=call.services.entropy,
+    )
+    return {"company_id": company_id, "client_id": client_id}
+
+
+def _company(body: dict[str, Any]) -> actions.CompanyKey:
+    """The company's name in the register (`InvalidRequest` when it cannot be one)."""
+    faults = obligor_faults(body["scheme"], body["value"], originator_id=body.get("originator_id"))
+    if faults:
+        raise InvalidRequest("The company cannot be entered.", faults=tuple(faults))
+    return actions.CompanyKey(body["scheme"], body.get("originator_id", ""), body["value"])
 
 
 def _check_key(public_jwk: dict[str, str]) -> None:

@@ -40,6 +40,16 @@ class Funder(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class Partner(Base):
+    """Another platform: it asks and claims by blind marks, and sells nothing here."""
+
+    __tablename__ = "partner"
+
+    partner_id: Mapped[str] = mapped_column(String, primary_key=True)
+    name: Mapped[str] = mapped_column(String)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class Controller(Base):
     """A person who controls companies. The national id is a keyed hash and a sealed value, shown to nobody."""
 
@@ -81,7 +91,9 @@ class ApiClient(Base):
 
     __tablename__ = "api_client"
     __table_args__ = (
-        CheckConstraint("role IN ('operator', 'platform', 'funder', 'auditor', 'obligor', 'partner')", name="role_known"),
+        CheckConstraint(
+            "role IN ('operator', 'platform', 'funder', 'auditor', 'obligor', 'partner')", name="role_known"
+        ),
         CheckConstraint("(role IN ('operator', 'auditor')) = (party_id IS NULL)", name="party_of_role"),
     )
 

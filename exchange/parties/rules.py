@@ -2,6 +2,8 @@
 
 import re
 
+from exchange.errors import Fault
+
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 USCC_LENGTH = 18
 USCC_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
@@ -18,6 +20,18 @@ def identifier_fault(scheme: str, value: str) -> tuple[str, str] | None:
     if scheme == "platform" and not PLATFORM_NUMBER.fullmatch(value):
         return "bad_platform_number", "up to 64 ASCII letters, digits and - . _ /"
     return None
+
+
+def obligor_faults(scheme: str, value: str, *, originator_id: str | None) -> list[Fault]:
+    """Why nobody can be entered under this identifier; only a `platform` number belongs to an originator."""
+    fault = identifier_fault(scheme, value)
+    faults = [] if fault is None else [Fault(fault[0], "/value", fault[1], value)]
+    if scheme == "platform" and originator_id is None:
+        faults.append(Fault("originator_missing", "/originator_id", "say whose customer number this is"))
+    if scheme != "platform" and originator_id is not None:
+        message = "a registered number belongs to nobody's customers"
+        faults.append(Fault("originator_unexpected", "/originator_id", message, originator_id))
+    return faults
 
 
 def is_uscc(value: str) -> bool:

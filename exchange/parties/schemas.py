@@ -23,6 +23,38 @@ class NewParty(Schema):
     public_jwk = Nested(PublicJwk, required=True)
 
 
+class NewClient(Schema):
+    """The key of one more client."""
+
+    public_jwk = Nested(PublicJwk, required=True)
+
+
+class ClientCreated(Schema):
+    """One more client of a party."""
+
+    client_id = Id("cli", required=True)
+
+
+class NewObligor(Schema):
+    """A company that answers for itself, and the key it answers with.
+
+    Named by an originator's own number (`platform`), it is that originator's customer: say whose.
+    """
+
+    scheme = OneOf("uscc", "lei", "platform", required=True)
+    value = Text(64, required=True)
+    name = Text(200)
+    originator_id = Id("org")
+    public_jwk = Nested(PublicJwk, required=True)
+
+
+class ObligorCreated(Schema):
+    """An obligor with a client of its own."""
+
+    company_id = Id("com", required=True)
+    client_id = Id("cli", required=True)
+
+
 class OriginatorCreated(Schema):
     """A new originator."""
 
@@ -36,6 +68,13 @@ class FunderCreated(Schema):
     funder_id = Id("fnd", required=True)
     client_id = Id("cli", required=True)
     deposit_reference = Id("dep", required=True)
+
+
+class PartnerCreated(Schema):
+    """A new partner."""
+
+    partner_id = Id("ptr", required=True)
+    client_id = Id("cli", required=True)
 
 
 class AccessToken(ma.Schema):

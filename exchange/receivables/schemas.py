@@ -7,6 +7,7 @@ import marshmallow as ma
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from exchange.bulk import ItemResult
+from exchange.duplicates.schemas import Elsewhere
 from exchange.ids import PATTERN
 from exchange.schemas import MAX_MINOR, Id, Integer, IsoDate, List, Nested, OneOf, Schema, Text
 from scoring.facts import MAX_FACE_MINOR
@@ -14,6 +15,19 @@ from scoring.facts import MAX_FACE_MINOR
 PRODUCTS = ("procurement_credit", "receivable_factoring", "working_capital", "equipment_lease")
 RECOURSE = ("with", "limited", "without")
 GRADES = ("explicit", "deemed")
+"""The grades of an answer that an originator passes on; those the exchange sees for itself are in `rules.GRADES`."""
+REASON_CODES = (
+    "quantity_short",
+    "quality",
+    "price",
+    "credit_note_due",
+    "paid_already",
+    "due_date",
+    "not_ordered",
+    "not_delivered",
+    "other",
+)
+"""Why an obligor corrects or refuses what a seller says it is owed."""
 DOCUMENT_KINDS = ("order", "delivery_note", "invoice", "contract")
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f]+\Z"
@@ -27,6 +41,17 @@ Number = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 AssetId = Annotated[str, Meta(pattern=PATTERN.format(prefix="ast")[:-1] + r"\Z")]
+ReasonCode = Literal[
+    "quantity_short",
+    "quality",
+    "price",
+    "credit_note_due",
+    "paid_already",
+    "due_date",
+    "not_ordered",
+    "not_delivered",
+    "other",
+]
 
 
 class Dated(Struct, forbid_unknown_fields=True, frozen=True):
@@ -81,18 +106,63 @@ class SubmissionItem(Dated, frozen=True):
     issue_date: date
     due_date: date
     recourse: Literal["with", "limited", "without"]
+    invoice_face_minor: Face | UnsetType = UNSET
     documents: Annotated[list[DocumentItem], Meta(max_length=20)] = []
     confirmation: InlineConfirmation | UnsetType = UNSET
 
 
-class ConfirmationItem(Dated, frozen=True):
-    """One answer of an obligor."""
+class AnswerItem(Dated, frozen=True):
+    """One answer that an obligor gives itself."""
 
     asset_id: AssetId
-    outcome: Literal["accepted", "refused"]
+    outcome: Literal["accepted", "corrected", "refused"]
+    face_minor: Face | UnsetType = UNSET
+    due_date: date | UnsetType = UNSET
+    reason_code: ReasonCode | UnsetType = UNSET
+    reason: Words | UnsetType = UNSET
+
+
+class ConfirmationItem(Dated, frozen=True):
+    """One answer of an obligor that the originator passes on."""
+
+    asset_id: AssetId
+    outcome: Literal["accepted", "corrected", "refused"]
     grade: Literal["explicit", "deemed"]
     confirmed_date: date
+    face_minor: Face | UnsetType = UNSET
+    due_date: date | UnsetType = UNSET
+    reason_code: ReasonCode | UnsetType = UNSET
     reason: Words | UnsetType = UNSET
+
+
+class ApprovalItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """What a second client says to a receivable that the first one submitted."""
+
+    asset_id: AssetId
+    outcome: Literal["approved", "declined"]
+    reason: Words | UnsetType = UNSET
+
+
+class ApprovalRule(Struct, forbid_unknown_fields=True, frozen=True):
+    """Submissions in this currency above an amount need a second client's approval."""
+
+    currency: str
+    over_minor: int
+
+
+class SilenceRule(Struct, forbid_unknown_fields=True, frozen=True):
+    """Receivables of this product count as accepted when their obligor, asked, says nothing for so many days."""
+
+    product: str
+    jurisdiction: str
+    after_days: int | None = None
+
+
+class Policy(Struct, forbid_unknown_fields=True, frozen=True):
+    """What an originator asks of its submissions. Empty: nobody approves, and silence is no answer."""
+
+    approvals: tuple[ApprovalRule, ...] = ()
+    silence: tuple[SilenceRule, ...] = ()
 
 
 class ControllerSchema(Schema):
@@ -127,7 +197,10 @@ class InlineConfirmationSchema(Schema):
 
 
 class SubmissionSchema(Schema):
-    """One receivable. Amounts are in minor units of the currency (fen, cents)."""
+    """One receivable. Amounts are in minor units of the currency (fen, cents).
+
+    `invoice_face_minor` is the whole invoice's face, where only a part of it is submitted.
+    """
 
     invoice_number = Text(64, required=True)
     seller = Nested(CompanySchema, required=True)
@@ -138,6 +211,7 @@ class SubmissionSchema(Schema):
     issue_date = IsoDate(required=True)
     due_date = IsoDate(required=True)
     recourse = OneOf(*RECOURSE, required=True)
+    invoice_face_minor = Integer(1, MAX_FACE_MINOR)
     documents = List(Nested(DocumentSchema), 0, 20)
     confirmation = Nested(InlineConfirmationSchema)
 
@@ -149,10 +223,16 @@ class SubmissionsSchema(Schema):
 
 
 class SubmissionResult(ItemResult):
-    """What became of one receivable. 201: entered; 409: a duplicate; 422: see `errors`."""
+    """What became of one receivable. 201: entered; 409: a duplicate, or more than is free; 422: see `errors`.
+
+    `near_duplicate_of` are assets of your own that look like it; of others you learn in `similar_elsewhere` only that
+    there are some. `free_minor` is what is free of an invoice whose face you stated right.
+    """
 
     asset_id = Id("ast")
     near_duplicate_of = ma.fields.List(Id("ast"))
+    similar_elsewhere = ma.fields.List(ma.fields.Nested(Elsewhere))
+    free_minor = ma.fields.Integer()
 
 
 class SubmissionResults(ma.Schema):
@@ -161,14 +241,31 @@ class SubmissionResults(ma.Schema):
     items = ma.fields.List(ma.fields.Nested(SubmissionResult), required=True)
 
 
-class ConfirmationSchema(Schema):
-    """The obligor's answer: accepted, or refused with a reason."""
+class AnswerSchema(Schema):
+    """An obligor's own answer: accepted as stated; corrected to a lower amount or another due date; or refused.
+
+    A correction names a `reason_code`, a refusal that or its `reason` in words; `other` needs words.
+    """
 
     asset_id = Id("ast", required=True)
-    outcome = OneOf("accepted", "refused", required=True)
+    outcome = OneOf("accepted", "corrected", "refused", required=True)
+    face_minor = Integer(1, MAX_FACE_MINOR)
+    due_date = IsoDate()
+    reason_code = OneOf(*REASON_CODES)
+    reason = Text(200)
+
+
+class AnswersSchema(Schema):
+    """Up to 1,000 answers, each judged by itself."""
+
+    items = List(Nested(AnswerSchema), 1, 1000, required=True)
+
+
+class ConfirmationSchema(AnswerSchema):
+    """An obligor's answer as the originator passes it on, with its grade of evidence and its date."""
+
     grade = OneOf(*GRADES, required=True)
     confirmed_date = IsoDate(required=True)
-    reason = Text(200)
 
 
 class ConfirmationsSchema(Schema):

@@ -8,9 +8,12 @@ from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
+import msgspec
+
 from exchange import embedded
 from exchange.services import open_services
 from exchange.settings import Settings
+from ledger.encoding import parse_base64url
 from tests.exchange.house import Client, House, closing, make_key, open_house, public_jwk, receivable
 
 TEMPLATE = "template_exchange"
@@ -82,3 +85,55 @@ def submit(client: Client, items: Sequence[Mapping[str, object]]) -> list[dict[s
 def told(results: Sequence[Mapping[str, Any]]) -> list[tuple[int, list[str]]]:
     """Status and codes of each result."""
     return [(result["status"], [fault["code"] for fault in result.get("errors", [])]) for result in results]
+
+
+def add_obligor(house: House, value: str, *, name: str | None = None) -> Client:
+    """The program of an obligor that the house's platform knows by this number."""
+    key = make_key(f"obligor {value}"[:32])
+    body = {
+        "scheme": "platform",
+        "value": value,
+        "originator_id": house.originator_id,
+        "public_jwk": public_jwk(key),
+        **({"name": name} if name else {}),
+    }
+    return Client(house.app.test_client(), house.operator.post("/v1/obligors", body)["client_id"], key)
+
+
+def add_colleague(house: House, name: str) -> Client:
+    """A second client of the house's platform."""
+    key = make_key(name)
+    path = f"/v1/originators/{house.originator_id}/clients"
+    return Client(house.app.test_client(), house.operator.post(path, {"public_jwk": public_jwk(key)})["client_id"], key)
+
+
+def owed_by(obligor: str, number: str, **changes: object) -> dict[str, Any]:
+    """A receivable that this obligor owes, not confirmed yet."""
+    return submission(number, obligor={"scheme": "platform", "value": obligor}, **changes)
+
+
+def entered(house: House, *items: Mapping[str, object]) -> list[str]:
+    """Enter receivables that wait for their answers; their ids."""
+    results = submit(house.platform, items)
+    assert {result["status"] for result in results} == {201}, results
+    return [result["asset_id"] for result in results]
+
+
+def ask(client: Client, asset_ids: Sequence[str], **wishes: object) -> list[dict[str, Any]]:
+    """Ask for links; the results."""
+    items = [{"asset_id": asset_id, **wishes} for asset_id in asset_ids]
+    return list(client.post("/v1/confirmation-requests", {"items": items})["items"])
+
+
+def state(house: House, asset_id: str) -> str:
+    """The asset's state as the platform sees it."""
+    return str(house.platform.get(f"/v1/assets/{asset_id}")["state"])
+
+
+def birth(house: House, asset_id: str) -> dict[str, Any]:
+    """What the first record of an asset says."""
+    house.run()
+    record = house.platform.get(f"/v1/assets/{asset_id}/records")["items"][0]
+    assert record["kind"] == "asset.confirmed"
+    said: dict[str, Any] = msgspec.json.decode(parse_base64url(record["jws"].split(".")[1]))
+    return said

@@ -11,7 +11,16 @@ import pytest
 
 from exchange.bulk import read_items
 from exchange.errors import MalformedBody
-from exchange.receivables.schemas import ConfirmationItem, ConfirmationSchema, SubmissionItem, SubmissionSchema
+from exchange.receivables.answer_schemas import ApprovalSchema, RequestItem, RequestSchema
+from exchange.receivables.schemas import (
+    AnswerItem,
+    AnswerSchema,
+    ApprovalItem,
+    ConfirmationItem,
+    ConfirmationSchema,
+    SubmissionItem,
+    SubmissionSchema,
+)
 from exchange.risk.schemas import HistoryItem, HistorySchema
 from exchange.schemas import faults_of
 from tests.exchange.house import receivable
@@ -28,17 +37,22 @@ COMPANY = {
 FULL = receivable("INV-1", seller=COMPANY, documents=[{"kind": "invoice", "sha256": "ab" * 32}])
 INVOICE = ("invoice_number", "seller", "obligor", "currency", "face_minor", "issue_date", "due_date")
 HISTORY = {name: FULL[name] for name in INVOICE} | {"settled_date": "2026-03-01"}
-ANSWER = {
+OWN_ANSWER = {
     "asset_id": ASSET,
-    "outcome": "refused",
-    "grade": "deemed",
-    "confirmed_date": "2026-03-02",
+    "outcome": "corrected",
+    "face_minor": 900,
+    "due_date": "2026-05-02",
+    "reason_code": "other",
     "reason": "returned",
 }
+ANSWER = OWN_ANSWER | {"grade": "deemed", "confirmed_date": "2026-03-02"}
 KINDS: dict[str, tuple[type[msgspec.Struct], type[ma.Schema], dict[str, Any]]] = {
     "submission": (SubmissionItem, SubmissionSchema, FULL),
     "history": (HistoryItem, HistorySchema, HISTORY),
     "confirmation": (ConfirmationItem, ConfirmationSchema, ANSWER),
+    "answer": (AnswerItem, AnswerSchema, OWN_ANSWER),
+    "request": (RequestItem, RequestSchema, {"asset_id": ASSET, "valid_days": 30}),
+    "approval": (ApprovalItem, ApprovalSchema, {"asset_id": ASSET, "outcome": "declined", "reason": "no order"}),
 }
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 10**13, 10**13 + 1, 10**15, 2**63, 2**64, 10**30, 1.0, 1e5, 0.5, "", " ", "1", "é"),

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from exchange.clock import business_date
 from exchange.entropy import system_entropy
 from exchange.receivables import actions
+from exchange.receivables.outcomes import Origin
 from exchange.receivables.schemas import SubmissionItem
 from scoring.facts import MAX_FACE_MINOR
 from tests.exchange.house import House, receivable
@@ -83,7 +84,8 @@ def test_the_first_of_equal_ones_is_entered(house: House) -> None:
         ]
         with services.database.transaction() as session:
             now = services.clock.now(session)
-            origin = actions.Origin(house.originator_id, now, business_date(now, time_zone="Asia/Shanghai"))
+            today = business_date(now, time_zone="Asia/Shanghai")
+            origin = Origin(house.originator_id, now, today, house.platform.client_id)
             outcomes = actions.submit(session, services=services, origin=origin, items=list(enumerate(items)))
         assert [outcomes[place].duplicate for place in range(5)] == [False, True, True, True, True]
 
