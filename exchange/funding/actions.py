@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from exchange import books
+from exchange import books, jobs
 from exchange.callbacks.actions import tell
 from exchange.currencies import commodity
 from exchange.errors import NotFound
@@ -21,6 +21,8 @@ from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
 from ledger.books import HoldRequest, InsufficientFunds, Resolution, hold, resolve_holds
 
+PURCHASED_JOB = "title.notify"
+"""Who is next: obligors get notice of what was bought."""
 AUTOMATIC = "mandate"
 """Who answered, when the mandate says that every offer is taken."""
 
@@ -111,6 +113,7 @@ def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> 
         for asset in assets
     ]
     pending = record_many(session, facts=facts, now=now)
+    jobs.enqueue(session, job=PURCHASED_JOB, payload={"pool_id": offer.pool_id})
     data = _settled(offer, pool, assets, today)
     tell(
         session,
@@ -185,7 +188,7 @@ def _offered(session: Session, *, pool_id: str) -> set[str]:
     """The assets still in an offer; their claims are locked before any obligor's limit, as everybody locks them."""
     query = text("""
         SELECT asset_id FROM claim WHERE pool_id = :id AND state IN ('reserved', 'committed')
-        ORDER BY asset_id FOR UPDATE
+        ORDER BY root_id, asset_id FOR UPDATE
     """)
     return set(session.execute(query, {"id": pool_id}).scalars())
 
@@ -225,13 +228,11 @@ def _void_hold(session: Session, offer: Offer, *, today: date, now: datetime) ->
 
 def _bought(session: Session, *, pool_id: str) -> list[Purchased]:
     query = text("""
-        SELECT claim.asset_id, receivable.seller_id, company.number, claim.outstanding_minor, pool_asset.price_minor
+        SELECT claim.asset_id, claim.holder_id, claim.outstanding_minor, pool_asset.price_minor
         FROM claim
         JOIN pool_asset ON pool_asset.asset_id = claim.asset_id AND pool_asset.pool_id = claim.pool_id
-        JOIN receivable ON receivable.asset_id = claim.asset_id
-        JOIN company ON company.company_id = receivable.obligor_id
         WHERE claim.pool_id = :pool_id AND claim.state = 'committed' AND pool_asset.released_at IS NULL
-        ORDER BY claim.asset_id
+        ORDER BY claim.root_id, claim.asset_id
         FOR UPDATE OF claim
     """)
     return [Purchased(*row) for row in session.execute(query, {"pool_id": pool_id})]
@@ -240,8 +241,8 @@ def _bought(session: Session, *, pool_id: str) -> list[Purchased]:
 def _post_purchase(
     session: Session, offer: Offer, pool: Pool, assets: Sequence[Purchased], *, today: date, now: datetime
 ) -> None:
-    sellers = sorted({books.seller_cash(asset.seller_id) for asset in assets})
-    books.open_money(session, currency=pool.currency, paths=sellers)
+    holders = sorted({books.seller_cash(asset.holder_id) for asset in assets})
+    books.open_money(session, currency=pool.currency, paths=holders)
     title = books.funder_title(offer.funder_id)
     books.open_titles(session, asset_ids=[asset.asset_id for asset in assets], holder=title)
     transfer = rules.purchase_transfer(

@@ -43,10 +43,11 @@ def offer(session: Session, *, funder_id: str, offer_id: str) -> dict[str, Any] 
 def _assets(session: Session, *, pool_id: str) -> list[dict[str, Any]]:
     query = text("""
         SELECT pool_asset.asset_id, pool_asset.face_minor, price_minor, discount_minor, holdback_minor, rate_bps,
-               receivable.product, receivable.due_date, receivable.recourse, decision.grade, decision.pd_ppm
+               receivable.product, claim.due_date, receivable.recourse, decision.grade, decision.pd_ppm
         FROM pool_asset
-        JOIN receivable ON receivable.asset_id = pool_asset.asset_id
-        JOIN decision ON decision.asset_id = pool_asset.asset_id
+        JOIN claim ON claim.asset_id = pool_asset.asset_id
+        JOIN receivable ON receivable.asset_id = claim.root_id
+        JOIN decision ON decision.asset_id = claim.root_id
         WHERE pool_asset.pool_id = :pool_id ORDER BY pool_asset.asset_id
     """)
     rows = session.execute(query, {"pool_id": pool_id}).mappings()

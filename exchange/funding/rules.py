@@ -32,11 +32,10 @@ class NotInOffer(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Purchased:
-    """An asset as it is bought: amounts in minor units."""
+    """An asset as it is bought from the company that holds it: amounts in minor units."""
 
     asset_id: str
-    seller_id: str
-    obligor: int
+    holder_id: str
     face_minor: int
     price_minor: int
 
@@ -79,17 +78,17 @@ def purchase_transfer(
     held_minor: int,
     effective_date: date,
 ) -> Transfer:
-    """Delivery versus payment: one transfer moves the money to the sellers and the title to the funder, or neither.
+    """Delivery versus payment: one transfer moves the money to the holders and the title to the funder, or neither.
 
     What was held and is not spent goes back to the funder's cash in the same transfer.
     """
     money = commodity(currency)
-    to_sellers: dict[str, int] = {}
+    to_holders: dict[str, int] = {}
     for asset in assets:
-        to_sellers[asset.seller_id] = to_sellers.get(asset.seller_id, 0) + asset.price_minor
-    spent_minor = sum(to_sellers.values())
+        to_holders[asset.holder_id] = to_holders.get(asset.holder_id, 0) + asset.price_minor
+    spent_minor = sum(to_holders.values())
     legs = [Leg(books.funder_reserved(funder_id), money, -held_minor)]
-    legs += [Leg(books.seller_cash(seller_id), money, amount) for seller_id, amount in sorted(to_sellers.items())]
+    legs += [Leg(books.seller_cash(holder_id), money, amount) for holder_id, amount in sorted(to_holders.items())]
     if held_minor > spent_minor:
         legs.append(Leg(books.funder_cash(funder_id), money, held_minor - spent_minor))
     for asset in assets:

@@ -25,9 +25,12 @@ MATCHED_JOB = "funding.offer"
 def list_assets(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
     """Enter a free claim for each asset that has none."""
     statement = text("""
-        INSERT INTO claim (asset_id, currency, due_date, face_minor, outstanding_minor, state, listed_at)
-        SELECT asset_id, currency, due_date, face_minor, face_minor, 'free', :now
-        FROM receivable WHERE asset_id = ANY(:ids) ORDER BY asset_id
+        INSERT INTO claim (asset_id, root_id, holder_id, held_since, currency, due_date, face_minor,
+                           outstanding_minor, encumbered_minor, state, listed_at)
+        SELECT receivable.asset_id, receivable.asset_id, seller_id, issue_date, currency, confirmation.due_date,
+               confirmation.face_minor, confirmation.face_minor, 0, 'free', :now
+        FROM receivable JOIN confirmation ON confirmation.asset_id = receivable.asset_id
+        WHERE receivable.asset_id = ANY(:ids) ORDER BY receivable.asset_id
         ON CONFLICT DO NOTHING
     """)
     session.execute(statement, {"ids": list(asset_ids), "now": now})
@@ -96,7 +99,10 @@ def set_state(session: Session, *, pool_id: str, asset_ids: Sequence[str], state
 
 def assign(session: Session, *, pool_id: str, asset_ids: Sequence[str], bought_on: date) -> None:
     """Note that a pool's committed assets were bought: they are its funder's now."""
-    set_state(session, pool_id=pool_id, asset_ids=asset_ids, state="assigned")
+    claim = text("""
+        UPDATE claim SET state = 'assigned', held_since = :day WHERE pool_id = :pool_id AND asset_id = ANY(:ids)
+    """)
+    session.execute(claim, {"day": bought_on, "pool_id": pool_id, "ids": list(asset_ids)})
     update = text("UPDATE pool_asset SET bought_on = :day WHERE pool_id = :pool_id AND asset_id = ANY(:ids)")
     session.execute(update, {"day": bought_on, "pool_id": pool_id, "ids": list(asset_ids)})
 
@@ -108,10 +114,10 @@ def release(session: Session, *, asset_ids: Sequence[str], now: datetime) -> Non
     query = text("""
         SELECT claim.asset_id, claim.currency, claim.outstanding_minor, company.number
         FROM claim
-        JOIN receivable ON receivable.asset_id = claim.asset_id
+        JOIN receivable ON receivable.asset_id = claim.root_id
         JOIN company ON company.company_id = receivable.obligor_id
         WHERE claim.asset_id = ANY(:ids) AND claim.state IN ('reserved', 'committed')
-        ORDER BY claim.asset_id
+        ORDER BY claim.root_id, claim.asset_id
         FOR UPDATE OF claim
     """)
     rows = session.execute(query, {"ids": sorted(asset_ids)}).all()
@@ -208,11 +214,13 @@ def _write_pool(
             match.price.holdback_minor,
             match.price.rate_bps,
             0,
+            0,
         )
         for match in matches
     ]
     columns = (
-        "pool_id asset_id mandate_id face_minor price_minor discount_minor holdback_minor rate_bps collected_minor"
+        "pool_id asset_id mandate_id face_minor price_minor discount_minor holdback_minor rate_bps collected_minor "
+        "diluted_minor"
     )
     copy_rows(session, PoolAsset.__tablename__, columns.split(), rows)
     update = text("""

@@ -22,28 +22,49 @@ from exchange.db import Base
 class Claim(Base):
     """Who has the claim on an asset, and how much of its face is still owed. This row is the lock on the asset.
 
-    free: the seller's, to be offered; reserved: in an offer; committed: in an accepted offer; assigned: a funder's;
-    closed: nothing is owed any more.
+    free: its holder's, to be offered; reserved: in an offer; committed: in an accepted offer; assigned: a funder's;
+    split: its parts stand for it; closed: nothing is owed any more.
+
+    A receivable's claim is a tree: the root has the receivable's own id, a part has one of its own and a `parent_id`.
+    Whoever locks several claims takes them by (root_id, asset_id). `holder_id` is the company that has the claim, or
+    that sold it: price and holdback are its. `held_since` is the day from which on title stands as it does.
+    `encumbered_minor` is what encumbrances hold of what is owed.
     """
 
     __tablename__ = "claim"
     __table_args__ = (
-        CheckConstraint("state IN ('free', 'reserved', 'committed', 'assigned', 'closed')", name="state_known"),
+        CheckConstraint(
+            "state IN ('free', 'reserved', 'committed', 'assigned', 'split', 'closed')", name="state_known"
+        ),
         CheckConstraint("outstanding_minor BETWEEN 0 AND face_minor", name="outstanding_range"),
-        CheckConstraint("(state = 'closed') = (outstanding_minor = 0)", name="closed_when_nothing_is_owed"),
+        CheckConstraint("(state IN ('split', 'closed')) = (outstanding_minor = 0)", name="closed_when_nothing_is_owed"),
+        CheckConstraint("encumbered_minor BETWEEN 0 AND outstanding_minor", name="encumbered_range"),
+        CheckConstraint("encumbered_minor = 0 OR state IN ('free', 'assigned')", name="never_offered_encumbered"),
+        CheckConstraint("(parent_id IS NULL) = (asset_id = root_id)", name="root_or_part"),
         CheckConstraint(
             "(state IN ('reserved', 'committed', 'assigned')) <= (pool_id IS NOT NULL)", name="pool_of_state"
         ),
-        Index("ix_claim_free", "asset_id", postgresql_where=text("state = 'free'")),
+        Index(
+            "ix_claim_free",
+            "root_id",
+            "asset_id",
+            postgresql_where=text("state = 'free' AND encumbered_minor = 0"),
+        ),
+        Index("ix_claim_part", "root_id", "asset_id", postgresql_where=text("parent_id IS NOT NULL")),
         Index("ix_claim_open_due", "due_date", postgresql_where=text("outstanding_minor > 0")),
         Index("ix_claim_pool_id", "pool_id"),
     )
 
-    asset_id: Mapped[str] = mapped_column(ForeignKey("receivable.asset_id"), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(String, primary_key=True)
+    root_id: Mapped[str] = mapped_column(ForeignKey("receivable.asset_id"))
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("claim.asset_id"))
+    holder_id: Mapped[str] = mapped_column(ForeignKey("company.company_id"))
+    held_since: Mapped[date]
     currency: Mapped[str] = mapped_column(String(3))
     due_date: Mapped[date]
     face_minor: Mapped[int] = mapped_column(BigInteger)
     outstanding_minor: Mapped[int] = mapped_column(BigInteger)
+    encumbered_minor: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String)
     pool_id: Mapped[str | None] = mapped_column(ForeignKey("pool.pool_id"))
     listed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -95,14 +116,18 @@ class Pool(Base):
 class PoolAsset(Base):
     """An asset in a pool, at its price.
 
-    `bought_on` is the day of its purchase; `released_at` says when it left the pool: not bought, or paid off.
+    `bought_on` is the day of its purchase; `released_at` says when it left the pool: not bought, paid off, or split.
+    `diluted_minor` is what credit notes took off price and discount and the seller owes: the funder no longer expects
+    it from the obligor. A split leaves what was collected so far with the asset and the rest with its parts, so that a
+    pool's sums stay.
     """
 
     __tablename__ = "pool_asset"
     __table_args__ = (
-        CheckConstraint("price_minor > 0 AND discount_minor >= 0 AND holdback_minor >= 0", name="amounts"),
+        CheckConstraint("price_minor >= 0 AND discount_minor >= 0 AND holdback_minor >= 0", name="amounts"),
         CheckConstraint("price_minor + discount_minor + holdback_minor = face_minor", name="parts_of_face"),
-        CheckConstraint("collected_minor BETWEEN 0 AND price_minor + discount_minor", name="collected_range"),
+        CheckConstraint("collected_minor >= 0 AND diluted_minor >= 0", name="reductions"),
+        CheckConstraint("collected_minor + diluted_minor <= price_minor + discount_minor", name="due_not_negative"),
         Index("uq_pool_asset_live", "asset_id", unique=True, postgresql_where=text("released_at IS NULL")),
         Index("ix_pool_asset_mandate_live", "mandate_id", postgresql_where=text("released_at IS NULL")),
     )
@@ -116,5 +141,6 @@ class PoolAsset(Base):
     holdback_minor: Mapped[int] = mapped_column(BigInteger)
     rate_bps: Mapped[int]
     collected_minor: Mapped[int] = mapped_column(BigInteger)
+    diluted_minor: Mapped[int] = mapped_column(BigInteger)
     bought_on: Mapped[date | None]
     released_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

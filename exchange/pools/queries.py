@@ -16,19 +16,23 @@ from ledger.books import balances
 ASSETS = """
     SELECT claim.asset_id, obligor.number, seller.number, receivable.product, claim.currency, claim.outstanding_minor,
            claim.due_date, receivable.recourse, confirmation.grade, decision.pd_ppm, decision.grade,
-           coalesce(obligor.controller_id = seller.controller_id, false)
+           coalesce(obligor.controller_id IN (seller.controller_id, holder.controller_id), false)
     FROM claim
-    JOIN receivable ON receivable.asset_id = claim.asset_id
+    JOIN receivable ON receivable.asset_id = claim.root_id
     JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
     JOIN company AS seller ON seller.company_id = receivable.seller_id
-    JOIN confirmation ON confirmation.asset_id = claim.asset_id
-    JOIN decision ON decision.asset_id = claim.asset_id
+    JOIN company AS holder ON holder.company_id = claim.holder_id
+    JOIN confirmation ON confirmation.asset_id = claim.root_id
+    JOIN decision ON decision.asset_id = claim.root_id
 """
 
 
 def free_assets(session: Session) -> list[FreeAsset]:
-    """Every free asset, locked until the transaction ends."""
-    query = text(f"{ASSETS} WHERE claim.state = 'free' ORDER BY claim.asset_id FOR UPDATE OF claim")
+    """Every free asset that nobody else has a right in, locked until the transaction ends."""
+    query = text(
+        f"{ASSETS} WHERE claim.state = 'free' AND encumbered_minor = 0 "
+        "ORDER BY claim.root_id, claim.asset_id FOR UPDATE OF claim"
+    )
     return [FreeAsset(*row) for row in session.execute(query)]
 
 
@@ -39,8 +43,8 @@ def asset(session: Session, *, asset_id: str) -> FreeAsset | None:
 
 
 def is_free(session: Session, *, asset_id: str) -> bool:
-    """Whether a listed asset is its seller's to be offered: only such assets are in a round."""
-    query = text("SELECT state = 'free' FROM claim WHERE asset_id = :id")
+    """Whether a listed asset is its holder's to be offered: only such assets are in a round."""
+    query = text("SELECT state = 'free' AND encumbered_minor = 0 FROM claim WHERE asset_id = :id")
     return bool(session.execute(query, {"id": asset_id}).scalar_one())
 
 
@@ -80,7 +84,8 @@ def _add_usage(session: Session, usages: dict[str, Usage]) -> None:
     query = text("""
         SELECT pool_asset.mandate_id, obligor.number AS obligor, seller.number AS seller, sum(price_minor) AS price
         FROM pool_asset
-        JOIN receivable ON receivable.asset_id = pool_asset.asset_id
+        JOIN claim ON claim.asset_id = pool_asset.asset_id
+        JOIN receivable ON receivable.asset_id = claim.root_id
         JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
         JOIN company AS seller ON seller.company_id = receivable.seller_id
         WHERE released_at IS NULL AND mandate_id = ANY(:ids)

@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from exchange.receivables.rules import at_least
+
 YEAR_DAYS = 360
 BPS = 10_000
 MAX_POOL_ASSETS = 2000
@@ -18,7 +20,8 @@ class Terms(Struct, frozen=True, forbid_unknown_fields=True):
 
     `grade_spreads_bps[i]` is added to `base_rate_bps` for grade i; the last one serves every worse grade. Caps and
     budget count the price of what is offered to, committed by and held under the mandate. `advance_bps` of the face,
-    less the discount, is paid at purchase; the rest is the seller's holdback.
+    less the discount, is paid at purchase; the rest is the seller's holdback. Of `confirmation_grades` the weakest is
+    the least: stronger evidence is taken too.
     """
 
     currency: str
@@ -148,7 +151,7 @@ def why_not_terms(terms: Terms, asset: FreeAsset, *, today: date) -> list[WhyNot
             "confirmation_grade",
             terms.confirmation_grades,
             asset.confirmation_grade,
-            asset.confirmation_grade in terms.confirmation_grades,
+            at_least(asset.confirmation_grade, terms.confirmation_grades),
         ),
         ("related_party", False, asset.related, not asset.related),
         ("price", 1, price.price_minor, price.price_minor >= 1),

@@ -2,7 +2,8 @@
 
 import marshmallow as ma
 
-from exchange.receivables.schemas import GRADES, PRODUCTS, RECOURSE
+from exchange.receivables.rules import GRADES
+from exchange.receivables.schemas import PRODUCTS, RECOURSE
 from exchange.schemas import MAX_MINOR, Boolean, Id, Integer, List, OneOf, Schema, Text
 
 MAX_RATE_BPS = 5_000

@@ -1,53 +1,94 @@
 """Claims under their lock, and what happens to them when less is owed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from exchange.duplicates.actions import consume_claims
 from exchange.pools.actions import leave_pools, release
+from exchange.registry.actions import Fact
 from exchange.risk import limits
 from exchange.risk.actions import learn_settlements
 from exchange.settlement.rules import Position
+from exchange.title import encumbrances
+
+# A claim's tree: its root and the parts it was split into.
+TREES = """
+    claim.asset_id = ANY(:roots) OR (claim.root_id = ANY(:roots) AND claim.parent_id IS NOT NULL)
+"""
 
 
 class Reduction(NamedTuple):
-    """A claim gets smaller: by how much, and how much of it the funder got."""
+    """A claim gets smaller: by how much, how much of it the funder got, and how much the seller owes the funder."""
 
     asset_id: str
     amount_minor: int
     funder_minor: int
+    diluted_minor: int = 0
 
 
-def lock_positions(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Position]:
-    """The claims still open among the assets, locked. Whatever is not assigned is its seller's own."""
-    lock = text("SELECT FROM claim WHERE asset_id = ANY(:ids) ORDER BY asset_id FOR UPDATE")
-    session.execute(lock, {"ids": sorted(set(asset_ids))})
-    # What sellers owe after earlier credit notes is a debt of theirs: the funder does not expect it from the obligor.
-    query = text("""
-        SELECT claim.asset_id, receivable.seller_id, claim.currency, claim.outstanding_minor, pool.funder_id,
-               CASE WHEN pool.funder_id IS NULL THEN 0 ELSE price_minor + discount_minor - collected_minor - (
-                   SELECT coalesce(sum(shortfall_minor - paid_minor), 0)::bigint
-                   FROM credit_note WHERE credit_note.asset_id = claim.asset_id
-               ) END AS funder_due
-        FROM claim
-        JOIN receivable ON receivable.asset_id = claim.asset_id
-        LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
-        LEFT JOIN pool_asset ON pool_asset.pool_id = pool.pool_id AND pool_asset.asset_id = claim.asset_id
-        WHERE claim.asset_id = ANY(:ids) AND claim.outstanding_minor > 0
-    """)
-    return {row.asset_id: Position(*row) for row in session.execute(query, {"ids": list(asset_ids)})}
+class Reduced(NamedTuple):
+    """What follows: the assets on which nothing is owed any more, since when, and facts to sign after their cause."""
+
+    settled: dict[str, date]
+    facts: list[Fact]
 
 
-def reduce(session: Session, *, reductions: Sequence[Reduction], now: datetime) -> dict[str, date]:
-    """Take what was paid or credited off the claims; the assets on which nothing is owed any more, since which date.
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Whole trees of claims, locked: their open positions, every claim's root and its parts."""
 
-    The receipts and credit notes are stored already. Assets in an offer leave it: an offer's terms never change.
+    positions: dict[str, Position]
+    roots: dict[str, str]
+    parts: dict[str, list[str]]
+
+    def open_below(self, asset_id: str) -> list[Position]:
+        """What a payment or a credit note that names this asset meets: the asset, or the parts that stand for it."""
+        return list(self._open_below(asset_id))
+
+    def _open_below(self, asset_id: str) -> Iterator[Position]:
+        position = self.positions.get(asset_id)
+        if position is not None and position.outstanding_minor:
+            yield position
+        for part in self.parts.get(asset_id, ()):
+            yield from self._open_below(part)
+
+
+def lock_claims(session: Session, *, asset_ids: Sequence[str]) -> Claims:
+    """The claims among the assets with all others on the same receivables, locked.
+
+    Whatever is not assigned is its holder's own.
+    """
+    wanted = text("SELECT DISTINCT root_id FROM claim WHERE asset_id = ANY(:ids)")
+    roots = list(session.execute(wanted, {"ids": sorted(set(asset_ids))}).scalars())
+    lock = text(f"SELECT claim.asset_id FROM claim WHERE {TREES} ORDER BY root_id, asset_id FOR UPDATE")  # noqa: S608 - a constant of ours
+    members = text(f"SELECT asset_id, root_id, parent_id FROM claim WHERE {TREES} ORDER BY asset_id")  # noqa: S608 - same
+    locked: set[str] = set()
+    while True:
+        rows = session.execute(members, {"roots": roots}).all()
+        if locked.issuperset(row.asset_id for row in rows):
+            break
+        # Once more where a claim was split while we waited for it: a waiting statement does not see new rows.
+        locked |= set(session.execute(lock, {"roots": roots}).scalars())
+    parts: dict[str, list[str]] = {}
+    for row in rows:
+        if row.parent_id is not None:
+            parts.setdefault(row.parent_id, []).append(row.asset_id)
+    return Claims(_positions(session, roots), {row.asset_id: row.root_id for row in rows}, parts)
+
+
+def reduce(session: Session, *, reductions: Sequence[Reduction], reason: str, today: date, now: datetime) -> Reduced:
+    """Take what was paid or credited off the claims.
+
+    The receipts and credit notes are stored already. Assets in an offer leave it: an offer's terms never change. What
+    still encumbers a claim is cut to what is owed, and nobody holds a claim on which nothing is owed: it is released.
     """
     if not reductions:
-        return {}
+        return Reduced({}, [])
     asset_ids = [reduction.asset_id for reduction in reductions]
     release(session, asset_ids=asset_ids, now=now)
     lines = _lines(session, asset_ids)
@@ -58,29 +99,81 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], now: datetime) 
         if assigned:
             room[line] = room.get(line, 0) - reduction.amount_minor
     limits.use_room(session, amounts=room)
-    settled = _settled(session, [asset_id for asset_id, left in owed.items() if not left])
-    leave_pools(session, asset_ids=sorted(settled), now=now)
+    facts = encumbrances.cut(session, outstanding=owed, reason=reason, today=today, now=now)
+    settled = _settle(session, [asset_id for asset_id, left in owed.items() if not left], now=now)
+    facts += [
+        Fact(asset_id, "asset.released", {"reason": reason, "effective_date": day.isoformat()})
+        for asset_id, day in sorted(settled.items())
+    ]
+    return Reduced(settled, facts)
+
+
+def _positions(session: Session, roots: Sequence[str]) -> dict[str, Position]:
+    """The open claims. What sellers owe after credit notes is no longer expected from the obligor."""
+    query = text(f"""
+        SELECT claim.asset_id, receivable.seller_id, claim.holder_id, claim.currency, claim.outstanding_minor,
+               pool.funder_id,
+               coalesce(price_minor + discount_minor - collected_minor - diluted_minor, 0) AS funder_due
+        FROM claim
+        JOIN receivable ON receivable.asset_id = claim.root_id
+        LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
+        LEFT JOIN pool_asset ON pool_asset.pool_id = pool.pool_id AND pool_asset.asset_id = claim.asset_id
+        WHERE ({TREES}) AND claim.outstanding_minor > 0
+    """)  # noqa: S608 - a constant of ours
+    return {row.asset_id: Position(*row) for row in session.execute(query, {"roots": roots})}
+
+
+def _settle(session: Session, asset_ids: Sequence[str], *, now: datetime) -> dict[str, date]:
+    """Let go of claims on which nothing is owed; the last payment or credit note of each, in whatever order entered.
+
+    A trade is settled when the last of its parts is.
+    """
+    if not asset_ids:
+        return {}
+    leave_pools(session, asset_ids=sorted(asset_ids), now=now)
+    days = _last_days(session, asset_ids)
+    over: dict[str, date] = {}
+    for row in days:
+        over[row.root_id] = max(row.day, over.get(row.root_id, row.day))
+    closed = text(f"SELECT DISTINCT root_id FROM claim WHERE ({TREES}) AND outstanding_minor > 0")  # noqa: S608 - a constant of ours
+    open_roots = set(session.execute(closed, {"roots": list(over)}).scalars())
+    settled = {root: day for root, day in over.items() if root not in open_roots}
     learn_settlements(session, settled=settled)
-    return settled
+    consume_claims(session, claim_ids=sorted(settled), now=now)
+    wanted = set(asset_ids)
+    return {row.asset_id: row.day for row in days if row.asset_id in wanted}
 
 
-def _settled(session: Session, asset_ids: Sequence[str]) -> dict[str, date]:
-    """The date of the last payment or credit note of each asset, in whatever order they were entered."""
+def _last_days(session: Session, asset_ids: Sequence[str]) -> Sequence[Any]:
+    """When each claim on the assets' receivables was last paid or credited."""
     query = text("""
-        SELECT asset_id, max(on_date) FROM (
-            SELECT asset_id, value_date AS on_date FROM receipt WHERE asset_id = ANY(:ids)
-            UNION ALL SELECT asset_id, issue_date FROM credit_note WHERE asset_id = ANY(:ids)
-        ) AS reduction GROUP BY asset_id
+        WITH root AS (SELECT DISTINCT root_id FROM claim WHERE asset_id = ANY(:ids)),
+        tree AS (
+            SELECT root_id AS asset_id, root_id FROM root
+            UNION ALL
+            SELECT claim.asset_id, root.root_id FROM root
+            JOIN claim ON claim.root_id = root.root_id AND claim.parent_id IS NOT NULL
+        )
+        SELECT tree.asset_id, tree.root_id, max(on_date) AS day FROM tree
+        CROSS JOIN LATERAL (
+            SELECT value_date AS on_date FROM receipt WHERE receipt.asset_id = tree.asset_id
+            UNION ALL
+            SELECT value_date FROM receipt_share JOIN receipt ON receipt.receipt_id = receipt_share.receipt_id
+            WHERE receipt_share.asset_id = tree.asset_id
+            UNION ALL
+            SELECT issue_date FROM credit_note WHERE credit_note.asset_id = tree.asset_id
+        ) AS reduction
+        GROUP BY tree.asset_id, tree.root_id
     """)
-    return dict(session.execute(query, {"ids": list(asset_ids)}).all())
+    return session.execute(query, {"ids": list(asset_ids)}).all()
 
 
 def _lines(session: Session, asset_ids: Sequence[str]) -> Mapping[str, tuple[limits.Line, bool]]:
-    """The obligor's limit each asset counts against, and whether it does: a seller's own asset takes no limit."""
+    """The obligor's limit each asset counts against, and whether it does: a company's own asset takes no limit."""
     query = text("""
         SELECT claim.asset_id, company.number, claim.currency, claim.state = 'assigned' AS assigned
         FROM claim
-        JOIN receivable ON receivable.asset_id = claim.asset_id
+        JOIN receivable ON receivable.asset_id = claim.root_id
         JOIN company ON company.company_id = receivable.obligor_id
         WHERE claim.asset_id = ANY(:ids)
     """)
@@ -90,23 +183,25 @@ def _lines(session: Session, asset_ids: Sequence[str]) -> Mapping[str, tuple[lim
 
 def _take_off(session: Session, reductions: Sequence[Reduction]) -> dict[str, int]:
     """Update claims and pools; what is still owed on each asset. Several reductions of one asset are summed first."""
-    amounts: dict[str, int] = {}
-    collected: dict[str, int] = {}
-    for reduction in reductions:
-        amounts[reduction.asset_id] = amounts.get(reduction.asset_id, 0) + reduction.amount_minor
-        collected[reduction.asset_id] = collected.get(reduction.asset_id, 0) + reduction.funder_minor
+    sums: dict[str, list[int]] = {}
+    for asset_id, *amounts in reductions:
+        sums[asset_id] = [had + more for had, more in zip(sums.get(asset_id, (0, 0, 0)), amounts, strict=True)]
+    ids, (paid, collected, diluted) = list(sums), map(list, zip(*sums.values(), strict=True))
     pool = text("""
-        UPDATE pool_asset SET collected_minor = collected_minor + got.amount
-        FROM unnest(cast(:ids AS text[]), cast(:amounts AS bigint[])) AS got(asset_id, amount)
-        WHERE pool_asset.asset_id = got.asset_id AND released_at IS NULL AND got.amount > 0
+        UPDATE pool_asset SET collected_minor = collected_minor + got.collected,
+               diluted_minor = diluted_minor + got.diluted
+        FROM unnest(cast(:ids AS text[]), cast(:collected AS bigint[]), cast(:diluted AS bigint[]))
+             AS got(asset_id, collected, diluted)
+        WHERE pool_asset.asset_id = got.asset_id AND released_at IS NULL AND got.collected + got.diluted > 0
     """)
-    session.execute(pool, {"ids": list(collected), "amounts": list(collected.values())})
+    session.execute(pool, {"ids": ids, "collected": collected, "diluted": diluted})
     claim = text("""
         UPDATE claim SET outstanding_minor = outstanding_minor - paid.amount,
+               encumbered_minor = least(encumbered_minor, outstanding_minor - paid.amount),
                state = CASE WHEN outstanding_minor = paid.amount THEN 'closed' ELSE state END
         FROM unnest(cast(:ids AS text[]), cast(:amounts AS bigint[])) AS paid(asset_id, amount)
         WHERE claim.asset_id = paid.asset_id
         RETURNING claim.asset_id, outstanding_minor
     """)
-    rows = session.execute(claim, {"ids": list(amounts), "amounts": list(amounts.values())})
+    rows = session.execute(claim, {"ids": ids, "amounts": paid})
     return {row.asset_id: row.outstanding_minor for row in rows}

@@ -1,5 +1,6 @@
 """Credit notes: what a seller takes off a receivable moves title, money and limits in one transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -13,15 +14,17 @@ from exchange import books
 from exchange.callbacks.actions import Notice, tell_many
 from exchange.currencies import commodity
 from exchange.db import copy_rows
+from exchange.duplicates.actions import reduce_claims
 from exchange.errors import Fault
-from exchange.receivables.actions import Origin
+from exchange.receivables.outcomes import Origin
 from exchange.receivables.schemas import EARLIEST
 from exchange.registry.actions import Fact, record_many
 from exchange.settlement import rules
-from exchange.settlement.claims import Reduction, lock_positions, reduce
+from exchange.settlement.claims import Claims, Reduction, lock_claims, reduce
 from exchange.settlement.models import CreditNote
 from exchange.settlement.rules import Dilution, Position
 from exchange.settlement.schemas import CreditNoteItem
+from exchange.title.rules import apportion
 from ledger.books import Transfer, balances, post
 
 
@@ -39,45 +42,71 @@ def enter_credit_notes(
     """Enter the credit notes that can be; for each index None, or (status, fault).
 
     An asset in an offer leaves the offer. On a funded asset the holdback shrinks first; what the funder can then no
-    longer get from the obligor the seller owes, and pays at once as far as its money here goes.
+    longer get from the obligor the seller owes, and pays at once as far as its money here goes. A note on an asset
+    that was split shrinks its parts in proportion to what is owed on each.
     """
     known = _known_assets(session, [item.asset_id for _, item in items], originator_id=origin.originator_id)
-    positions = lock_positions(session, asset_ids=sorted(known))
-    numbers = _known_numbers(session, sorted(known))
-    cash = _seller_cash(session, list(positions.values()))
+    claims = lock_claims(session, asset_ids=sorted(known))
+    cash = _seller_cash(session, list(claims.positions.values()))
+    numbers = _known_numbers(session, sorted(set(claims.roots.values())))
     results: dict[int, tuple[int, Fault] | None] = {}
     credited: list[_Credited] = []
     for index, item in items:
-        refused = _refused(index, item, known=known, numbers=numbers, positions=positions, today=origin.today)
+        refused = _refused(index, item, known=known, numbers=numbers, claims=claims, today=origin.today)
         results[index] = refused
-        if refused is not None:
-            continue
-        position = positions[item.asset_id]
-        purse = (position.seller_id, position.currency)
-        effect = rules.dilute(position, amount_minor=item.amount_minor, seller_cash_minor=cash[purse])
-        cash[purse] -= effect.paid_minor
-        credited.append(_Credited(item, position, effect))
-        numbers.add((item.asset_id, item.number))
-        positions[item.asset_id] = _after(position, effect)
+        if refused is None:
+            numbers.add((claims.roots[item.asset_id], item.number))
+            credited += _shared(claims, item, cash)
     _store(session, credited, now=origin.now)
     _post(session, credited, now=origin.now)
-    reductions = [Reduction(one.item.asset_id, one.dilution.amount_minor, one.dilution.paid_minor) for one in credited]
-    reduce(session, reductions=reductions, now=origin.now)
-    _tell(session, credited, now=origin.now)
+    reductions = [
+        Reduction(one.position.asset_id, one.dilution.amount_minor, one.dilution.paid_minor, one.dilution.owed_minor)
+        for one in credited
+    ]
+    off: Counter[str] = Counter()
+    for one in credited:
+        off[claims.roots[one.position.asset_id]] += one.dilution.amount_minor
+    reduce_claims(session, reductions=off)  # what is credited nobody can finance elsewhere
+    reduced = reduce(session, reductions=reductions, reason="credited", today=origin.today, now=origin.now)
+    _tell(session, credited, after=reduced.facts, now=origin.now)
     return results
+
+
+def _shared(claims: Claims, item: CreditNoteItem, cash: dict[tuple[str, str], int]) -> list[_Credited]:
+    """A credit note over what it names; claims and purses are brought forward."""
+    met = claims.open_below(item.asset_id)
+    credited = []
+    for position, amount_minor in zip(
+        met, apportion(item.amount_minor, [position.outstanding_minor for position in met]), strict=True
+    ):
+        if amount_minor:
+            purse = (position.seller_id, position.currency)
+            effect = rules.dilute(position, amount_minor=amount_minor, seller_cash_minor=cash[purse])
+            cash[purse] -= effect.paid_minor
+            claims.positions[position.asset_id] = _after(position, effect)
+            credited.append(_Credited(item, position, effect))
+    return credited
 
 
 def _known_assets(session: Session, asset_ids: Sequence[str], *, originator_id: str) -> set[str]:
     query = text("""
-        SELECT claim.asset_id FROM claim JOIN receivable ON receivable.asset_id = claim.asset_id
+        SELECT claim.asset_id FROM claim JOIN receivable ON receivable.asset_id = claim.root_id
         WHERE claim.asset_id = ANY(:ids) AND receivable.originator_id = :originator_id
     """)
     return set(session.execute(query, {"ids": list(asset_ids), "originator_id": originator_id}).scalars())
 
 
-def _known_numbers(session: Session, asset_ids: Sequence[str]) -> set[tuple[str, str]]:
-    query = text("SELECT asset_id, number FROM credit_note WHERE asset_id = ANY(:ids)")
-    return {(asset_id, number) for asset_id, number in session.execute(query, {"ids": list(asset_ids)})}
+def _known_numbers(session: Session, roots: Sequence[str]) -> set[tuple[str, str]]:
+    """The credit notes there are by (receivable, number): parts have theirs in common."""
+    query = text("""
+        WITH root AS (SELECT unnest(cast(:roots AS text[])) AS root_id)
+        SELECT root_id, number FROM root JOIN credit_note ON credit_note.asset_id = root_id
+        UNION
+        SELECT root_id, number FROM root
+        JOIN claim USING (root_id) JOIN credit_note ON credit_note.asset_id = claim.asset_id
+        WHERE claim.parent_id IS NOT NULL
+    """)
+    return {(root_id, number) for root_id, number in session.execute(query, {"roots": list(roots)})}
 
 
 def _seller_cash(session: Session, positions: Sequence[Position]) -> dict[tuple[str, str], int]:
@@ -95,20 +124,20 @@ def _refused(
     *,
     known: set[str],
     numbers: set[tuple[str, str]],
-    positions: dict[str, Position],
+    claims: Claims,
     today: date,
 ) -> tuple[int, Fault] | None:
     at = f"/items/{index}"
     if item.asset_id not in known:
         return 404, Fault("not_found", f"{at}/asset_id", "no such asset", item.asset_id)
-    if (item.asset_id, item.number) in numbers:
+    if (claims.roots[item.asset_id], item.number) in numbers:
         return 409, Fault("duplicate_credit_note", f"{at}/number", "this credit note was entered before", item.number)
     if item.issue_date < EARLIEST:
         return 422, Fault("issue_too_early", f"{at}/issue_date", f"not before {EARLIEST}", item.issue_date)
     if item.issue_date > today:
         message = f"not after today, {today}"
         return 422, Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date)
-    outstanding_minor = positions[item.asset_id].outstanding_minor if item.asset_id in positions else 0
+    outstanding_minor = sum(position.outstanding_minor for position in claims.open_below(item.asset_id))
     if item.amount_minor > outstanding_minor:
         message = f"not above what is still owed, {outstanding_minor}"
         return 422, Fault("more_than_outstanding", f"{at}/amount_minor", message, item.amount_minor)
@@ -127,9 +156,9 @@ def _store(session: Session, credited: Sequence[_Credited], *, now: datetime) ->
     columns = "asset_id number amount_minor reason issue_date shortfall_minor paid_minor recorded_at"
     rows = [
         (
-            one.item.asset_id,
+            one.position.asset_id,
             one.item.number,
-            one.item.amount_minor,
+            one.dilution.amount_minor,
             one.item.reason,
             one.item.issue_date,
             one.dilution.shortfall_minor,
@@ -147,44 +176,38 @@ def _post(session: Session, credited: Sequence[_Credited], *, now: datetime) -> 
         legs = tuple(rules.dilution_legs(one.position, one.dilution))
         if legs:
             _open_accounts(session, one.position)
-            key = f"{one.item.asset_id}/credit/{sha256(one.item.number.encode()).hexdigest()[:32]}"
+            key = f"{one.position.asset_id}/credit/{sha256(one.item.number.encode()).hexdigest()[:32]}"
             transfers.append(Transfer(key, one.item.issue_date, f"credit note, {one.item.reason}", legs))
     if transfers:
         post(session.connection(), transfers=transfers, now=now)
 
 
 def _open_accounts(session: Session, position: Position) -> None:
-    funder_id = str(position.funder_id)
-    books.open_money(
-        session,
-        currency=position.currency,
-        paths=[
-            books.seller_cash(position.seller_id),
-            books.funder_cash(funder_id),
-            books.funder_recourse(funder_id),
-        ],
-        may_overdraw=[books.seller_recourse(position.seller_id)],
-    )
+    paths = [books.seller_cash(position.seller_id)]
+    if position.funder_id is not None:
+        paths += [books.funder_cash(position.funder_id), books.funder_recourse(position.funder_id)]
+    recourse = sorted({books.seller_recourse(position.seller_id), books.seller_recourse(position.holder_id)})
+    books.open_money(session, currency=position.currency, paths=paths, may_overdraw=recourse)
 
 
-def _tell(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
-    """Sign each credit note, and tell the funders whose assets they shrink."""
+def _tell(session: Session, credited: Sequence[_Credited], *, after: Sequence[Fact], now: datetime) -> None:
+    """Sign each credit note and what follows from it, and tell the funders whose assets they shrink."""
     bodies = [
         {
-            "amount_minor": one.item.amount_minor,
+            "amount_minor": one.dilution.amount_minor,
             "reason": one.item.reason,
             "issue_date": one.item.issue_date.isoformat(),
             "outstanding_minor": _after(one.position, one.dilution).outstanding_minor,
         }
         for one in credited
     ]
-    facts = [Fact(one.item.asset_id, "asset.diluted", body) for one, body in zip(credited, bodies, strict=True)]
-    pending = record_many(session, facts=facts, now=now)
+    facts = [Fact(one.position.asset_id, "asset.diluted", body) for one, body in zip(credited, bodies, strict=True)]
+    pending = record_many(session, facts=[*facts, *after], now=now)[: len(facts)]
     notices = [
         Notice(
             one.position.funder_id,
             "asset.diluted",
-            body | {"asset_id": one.item.asset_id, "paid_minor": one.dilution.paid_minor},
+            body | {"asset_id": one.position.asset_id, "paid_minor": one.dilution.paid_minor},
             pending_id,
         )
         for one, body, pending_id in zip(credited, bodies, pending, strict=True)

@@ -34,8 +34,19 @@ class Receipt(Base):
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class ReceiptShare(Base):
+    """What a part got of a receipt that names an asset which was split."""
+
+    __tablename__ = "receipt_share"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"),)
+
+    receipt_id: Mapped[str] = mapped_column(ForeignKey("receipt.receipt_id"), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True, index=True)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+
+
 class CreditNote(Base):
-    """What a seller took off a receivable: dilution, a risk of its own."""
+    """What a seller took off a receivable: dilution, a risk of its own. One row for each part that it shrinks."""
 
     __tablename__ = "credit_note"
     __table_args__ = (

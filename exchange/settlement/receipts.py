@@ -1,6 +1,6 @@
 """Bank receipts: deposits of funders, payments of obligors, and money for nobody yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
@@ -18,10 +18,11 @@ from exchange.receivables.schemas import EARLIEST
 from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
 from exchange.settlement import rules
-from exchange.settlement.claims import Reduction, lock_positions, reduce
-from exchange.settlement.models import Receipt
+from exchange.settlement.claims import Claims, Reduced, Reduction, lock_claims, reduce
+from exchange.settlement.models import Receipt, ReceiptShare
 from exchange.settlement.rules import Position, Shares
 from exchange.settlement.schemas import ReceiptItem
+from exchange.title.rules import apportion
 from ledger.books import Leg, Transfer, post
 
 ITEMS_AN_EVENT = 100
@@ -48,11 +49,12 @@ class Refused:
 
 
 class _Allocation(NamedTuple):
-    """A receipt on a claim: the claim before it, and the shares."""
+    """What a claim gets of a receipt: the claim before it, the amount, and its shares."""
 
     item: ReceiptItem
     entered: Entered
     position: Position
+    amount_minor: int
     shares: Shares
 
 
@@ -77,26 +79,25 @@ def enter_receipts(
             results[index] = refused
     funders = _depositors(session, [item.reference for _, item in fresh])
     asset_ids = [item.reference for _, item in fresh if is_id(item.reference, prefix="ast")]
-    positions = lock_positions(session, asset_ids=asset_ids)
+    claims = lock_claims(session, asset_ids=asset_ids)
     allocations: list[_Allocation] = []
     for index, item in fresh:
         receipt_id = new_id("rcp", now=now, entropy=services.entropy, purpose=item.bank_reference)
-        position = positions.get(item.reference)
         if item.reference in funders:
-            entered = Entered(receipt_id, "deposited", None, funders[item.reference], item.amount_minor)
-        elif position is not None and position.currency == item.currency and position.outstanding_minor:
-            shares = rules.share(position, amount_minor=item.amount_minor)
-            entered = Entered(receipt_id, "allocated", position.asset_id, None, shares.applied_minor)
-            allocations.append(_Allocation(item, entered, position, shares))
-            positions[item.reference] = _after(position, shares)
+            results[index] = Entered(receipt_id, "deposited", None, funders[item.reference], item.amount_minor)
+        elif shared := _shared(claims, item):
+            applied_minor = sum(shares.applied_minor for _, _, shares in shared)
+            entered = Entered(receipt_id, "allocated", item.reference, None, applied_minor)
+            allocations += [_Allocation(item, entered, *share) for share in shared]
+            claims.positions.update({position.asset_id: _after(position, shares) for position, _, shares in shared})
+            results[index] = entered
         else:
-            entered = Entered(receipt_id, "unapplied", None, None, 0)
-        results[index] = entered
+            results[index] = Entered(receipt_id, "unapplied", None, None, 0)
     done = [(item, outcome) for index, item in fresh if isinstance(outcome := results[index], Entered)]
     _store(session, done, now=now)
     _post(session, done, allocations, now=now)
-    settled = _reduce(session, allocations, now=now)
-    _tell(session, done, allocations, settled=settled, now=now)
+    reduced = _reduce(session, allocations, today=today, now=now)
+    _tell(session, done, allocations, reduced=reduced, now=now)
     return results
 
 
@@ -128,6 +129,21 @@ def _depositors(session: Session, references: Sequence[str]) -> dict[str, str]:
     query = text("SELECT deposit_reference, funder_id FROM funder WHERE deposit_reference = ANY(:references)")
     rows = session.execute(query, {"references": list(references)})
     return dict(rows.all())
+
+
+def _shared(claims: Claims, item: ReceiptItem) -> list[tuple[Position, int, Shares]]:
+    """How a payment is shared over what it names: in proportion to what is owed on each part, the rest to the last."""
+    met = [position for position in claims.open_below(item.reference) if position.currency == item.currency]
+    owed = [position.outstanding_minor for position in met]
+    if not met:
+        return []
+    amounts = apportion(min(item.amount_minor, sum(owed)), owed)
+    amounts[-1] += item.amount_minor - sum(amounts)
+    return [
+        (position, amount_minor, rules.share(position, amount_minor=amount_minor))
+        for position, amount_minor in zip(met, amounts, strict=True)
+        if amount_minor
+    ]
 
 
 def _after(position: Position, shares: Shares) -> Position:
@@ -171,7 +187,9 @@ def _post(
     now: datetime,
 ) -> None:
     """One transfer for each bank line, all in one posting."""
-    legs = {one.entered.receipt_id: _allocation_legs(one) for one in allocations}
+    legs: dict[str, tuple[Leg, ...]] = {}
+    for one in allocations:
+        legs[one.entered.receipt_id] = legs.get(one.entered.receipt_id, ()) + _allocation_legs(one)
     for item, entered in done:
         if entered.receipt_id not in legs:
             target = books.funder_cash(entered.funder_id) if entered.funder_id else books.UNAPPLIED
@@ -197,14 +215,20 @@ def _post(
 
 
 def _allocation_legs(one: _Allocation) -> tuple[Leg, ...]:
-    return tuple(rules.collection_legs(one.position, one.shares, amount_minor=one.item.amount_minor))
+    return tuple(rules.collection_legs(one.position, one.shares, amount_minor=one.amount_minor))
 
 
-def _reduce(session: Session, allocations: Sequence[_Allocation], *, now: datetime) -> dict[str, date]:
+def _reduce(session: Session, allocations: Sequence[_Allocation], *, today: date, now: datetime) -> Reduced:
+    parts = [
+        (one.entered.receipt_id, one.position.asset_id, one.shares.applied_minor)
+        for one in allocations
+        if one.position.asset_id != one.entered.asset_id
+    ]
+    copy_rows(session, ReceiptShare.__tablename__, ("receipt_id", "asset_id", "amount_minor"), parts)
     reductions = [
         Reduction(one.position.asset_id, one.shares.applied_minor, one.shares.funder_minor) for one in allocations
     ]
-    return reduce(session, reductions=reductions, now=now)
+    return reduce(session, reductions=reductions, reason="repaid", today=today, now=now)
 
 
 def _tell(
@@ -212,7 +236,7 @@ def _tell(
     done: Sequence[tuple[ReceiptItem, Entered]],
     allocations: Sequence[_Allocation],
     *,
-    settled: Mapping[str, date],
+    reduced: Reduced,
     now: datetime,
 ) -> None:
     """Sign each payment, and tell the funders of deposits, collections and assets paid off."""
@@ -229,7 +253,7 @@ def _tell(
         )
         for one in allocations
     ]
-    pending = record_many(session, facts=facts, now=now)
+    pending = record_many(session, facts=[*facts, *reduced.facts], now=now)[: len(facts)]
     notices = [
         Notice(
             entered.funder_id,
@@ -242,8 +266,8 @@ def _tell(
     notices += _collections(allocations, pending)
     last = {one.position.asset_id: (one, pending_id) for one, pending_id in zip(allocations, pending, strict=True)}
     for asset_id, (one, pending_id) in last.items():
-        if asset_id in settled and one.position.funder_id is not None:
-            data = {"asset_id": asset_id, "value_date": settled[asset_id].isoformat()}
+        if asset_id in reduced.settled and one.position.funder_id is not None:
+            data = {"asset_id": asset_id, "value_date": reduced.settled[asset_id].isoformat()}
             notices.append(Notice(one.position.funder_id, "asset.repaid", data, pending_id))
     tell_many(session, notices=notices, now=now)
 

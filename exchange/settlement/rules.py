@@ -7,20 +7,22 @@ from exchange import books
 from exchange.currencies import commodity
 from ledger.books import Leg
 
-WATERFALL = ("funder", "seller")
-"""Who is paid from a collection, in order: the funder up to price and discount, then the seller's holdback."""
+WATERFALL = ("funder", "holder")
+"""Who is paid from a collection, in order: the funder up to price and discount, then the holdback of who sold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A claim when money or a credit note arrives. Without `funder_id` it is the seller's own.
+    """A claim when money or a credit note arrives. Without `funder_id` it is its holder's own.
 
+    `holder_id` is the company that holds it or sold it to the funder: the seller, unless the claim was handed on.
     `funder_due_minor` is what the funder still expects from the obligor, never more than is outstanding: price and
     discount less what it has collected and what the seller owes it for earlier credit notes.
     """
 
     asset_id: str
     seller_id: str
+    holder_id: str
     currency: str
     outstanding_minor: int
     funder_id: str | None
@@ -29,16 +31,16 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """A collection's parts in minor units: to the funder, to the seller, and what is more than was owed."""
+    """A collection's parts in minor units: to the funder, to the holder, and what is more than was owed."""
 
     funder_minor: int
-    seller_minor: int
+    holder_minor: int
     unapplied_minor: int
 
     @property
     def applied_minor(self) -> int:
         """What the collection takes off the claim."""
-        return self.funder_minor + self.seller_minor
+        return self.funder_minor + self.holder_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,22 @@ class Dilution:
     shortfall_minor: int
     paid_minor: int
 
+    @property
+    def owed_minor(self) -> int:
+        """What the seller owes the funder on."""
+        return self.shortfall_minor - self.paid_minor
+
 
 def share(position: Position, *, amount_minor: int) -> Shares:
     """Share a collection by `WATERFALL`; the three parts sum to the amount."""
     applied_minor = min(amount_minor, position.outstanding_minor)
-    dues = {"funder": position.funder_due_minor, "seller": applied_minor}
+    dues = {"funder": position.funder_due_minor, "holder": applied_minor}
     parts: dict[str, int] = {}
     left_minor = applied_minor
     for party in WATERFALL:
         parts[party] = min(left_minor, dues[party])
         left_minor -= parts[party]
-    return Shares(parts["funder"], parts["seller"], amount_minor - applied_minor)
+    return Shares(parts["funder"], parts["holder"], amount_minor - applied_minor)
 
 
 def dilute(position: Position, *, amount_minor: int, seller_cash_minor: int) -> Dilution:
@@ -78,17 +85,24 @@ def collection_legs(position: Position, shares: Shares, *, amount_minor: int) ->
     legs = [Leg(books.BANK, money, -amount_minor)]
     if position.funder_id is not None:
         legs.append(Leg(books.funder_cash(position.funder_id), money, shares.funder_minor))
-    legs.append(Leg(books.seller_cash(position.seller_id), money, shares.seller_minor))
+    legs.append(Leg(books.seller_cash(position.holder_id), money, shares.holder_minor))
     legs.append(Leg(books.UNAPPLIED, money, shares.unapplied_minor))
     legs += _title_ends(position, shares.applied_minor)
     return [leg for leg in legs if leg.amount_minor]
 
 
 def dilution_legs(position: Position, dilution: Dilution) -> Sequence[Leg]:
-    """What the seller pays now, what it owes on, and the title that ends with the credit note."""
+    """What the seller pays now, what it owes on, and the title that ends with the credit note.
+
+    A seller that handed its claim on owes the holder what the holder loses by the seller's own credit note.
+    """
     money = commodity(position.currency)
-    owed_minor = dilution.shortfall_minor - dilution.paid_minor
+    owed_minor = dilution.owed_minor
     legs: list[Leg] = []
+    if position.holder_id != position.seller_id:
+        lost_minor = dilution.amount_minor - dilution.shortfall_minor
+        legs.append(Leg(books.seller_recourse(position.seller_id), money, -lost_minor))
+        legs.append(Leg(books.seller_recourse(position.holder_id), money, lost_minor))
     if position.funder_id is not None:
         legs.append(Leg(books.seller_cash(position.seller_id), money, -dilution.paid_minor))
         legs.append(Leg(books.funder_cash(position.funder_id), money, dilution.paid_minor))
@@ -99,7 +113,7 @@ def dilution_legs(position: Position, dilution: Dilution) -> Sequence[Leg]:
 
 
 def _title_ends(position: Position, amount_minor: int) -> list[Leg]:
-    """A funder's title goes back to where it was issued; a seller's own was never issued."""
+    """A funder's title goes back to where it was issued; a company's own was never issued."""
     if position.funder_id is None:
         return []
     title = books.funder_title(position.funder_id)

@@ -77,7 +77,7 @@ def test_a_commitment_takes_what_it_names(offered: set[str], named: list[str] | 
 )
 def test_a_purchase_is_delivery_against_payment(rows: list[tuple[str, int, int]], unspent_minor: int) -> None:
     """One transfer: the whole hold is used, sellers get their prices, the funder the faces, and all sums to zero."""
-    assets = [Purchased(f"a{n}", seller, 1, face, price) for n, (seller, face, price) in enumerate(rows)]
+    assets = [Purchased(f"a{n}", seller, face, price) for n, (seller, face, price) in enumerate(rows)]
     spent_minor = sum(asset.price_minor for asset in assets)
     transfer = purchase_transfer(
         "ofr",
@@ -97,6 +97,6 @@ def test_a_purchase_is_delivery_against_payment(rows: list[tuple[str, int, int]]
     assert amounts["funder/f/reserved", "CNY/2"] == -spent_minor - unspent_minor
     assert amounts["funder/f/cash", "CNY/2"] == unspent_minor
     for seller in "xyz":
-        owed = sum(asset.price_minor for asset in assets if asset.seller_id == seller)
+        owed = sum(asset.price_minor for asset in assets if asset.holder_id == seller)
         assert amounts[f"seller/{seller}/cash", "CNY/2"] == owed
     assert all(amounts["funder/f/title", asset.asset_id] == asset.face_minor for asset in assets)

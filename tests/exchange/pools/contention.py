@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from exchange.services import Services
+from tests.exchange.owner import as_owner
 
 PATIENCE_SECONDS = 10
 WAITING = text("""
@@ -20,7 +21,7 @@ WAITING = text("""
 @contextmanager
 def held_back(services: Services, lock: str, *calls: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
     """Run `lock`, start the calls, and let the block begin when all of them wait; it ends by letting them go."""
-    with ThreadPoolExecutor(len(calls)) as pool, services.database.transaction() as holder:
+    with ThreadPoolExecutor(len(calls)) as pool, as_owner(services.database) as holder:
         holder.execute(text(lock))
         futures = [pool.submit(call) for call in calls]
         wait_for(services, len(calls), futures)
@@ -39,8 +40,8 @@ def wait_for(services: Services, count: int, futures: Sequence[Future[Any]] = ()
     deadline = time.monotonic() + PATIENCE_SECONDS
     found: list[int] = []
     while time.monotonic() < deadline:
-        with services.database.engine.connect() as connection:
-            found = list(connection.execute(WAITING).scalars())
+        with as_owner(services.database) as session:  # who waits is shown to the login itself only
+            found = list(session.execute(WAITING).scalars())
         if len(found) >= count:
             return found
         time.sleep(0.005)
@@ -49,6 +50,6 @@ def wait_for(services: Services, count: int, futures: Sequence[Future[Any]] = ()
 
 def terminate(services: Services) -> None:
     """Kill, as the operating system would, whoever waits for a lock."""
-    with services.database.engine.connect() as connection:
+    with as_owner(services.database) as session:
         for pid in wait_for(services, 1):
-            connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

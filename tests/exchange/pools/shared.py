@@ -1,6 +1,7 @@
 """A house for a whole module, or for one example of a state machine."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,8 +41,10 @@ def copied(house: House, server_url: str) -> Iterator[House]:
     template = make_url(house.services.database.url).database
     name = f"{template}_{next(_numbers)}"
     url = embedded.create_database(server_url, name, template=template)
+    home = house.services.settings.home.parent / name  # the guard of checkpoints stands in it: each copy has its own
+    shutil.copytree(house.services.settings.home, home)
     try:
-        with closing(open_services(replace(house.services.settings, database_url=url))) as services:
+        with closing(open_services(replace(house.services.settings, database_url=url, home=home))) as services:
             house.app.extensions[EXTENSION] = services
             operator, platform, *funders = (
                 Client(house.app.test_client(), one.client_id, one.key)
@@ -51,6 +54,7 @@ def copied(house: House, server_url: str) -> Iterator[House]:
     finally:
         house.app.extensions[EXTENSION] = house.services
         embedded.drop_database(server_url, name)
+        shutil.rmtree(home)
 
 
 def invoice(house: House, *, days: int = 60, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any of its fields

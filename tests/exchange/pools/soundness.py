@@ -9,7 +9,7 @@ LAWS = {
         SELECT obligor, currency, used_minor, counted FROM exposure
         LEFT JOIN (
             SELECT company.number AS obligor, claim.currency, sum(outstanding_minor) AS counted
-            FROM claim JOIN receivable USING (asset_id) JOIN company ON company_id = obligor_id
+            FROM claim JOIN receivable ON receivable.asset_id = root_id JOIN company ON company_id = obligor_id
             WHERE state IN ('reserved', 'committed', 'assigned') GROUP BY 1, 2
         ) AS claims USING (obligor, currency)
         WHERE used_minor <> coalesce(counted, 0) OR used_minor > limit_minor
@@ -26,7 +26,7 @@ LAWS = {
         JOIN claim USING (pool_id)
         WHERE claim.state <> CASE WHEN outcome IS NULL THEN 'reserved'
                                   WHEN purchased_on IS NULL THEN outcome ELSE 'assigned' END
-          AND claim.state <> 'closed'
+          AND claim.state NOT IN ('closed', 'split')
     """,
     "every pool at rest has its offer, or gave its assets back": """
         SELECT pool_asset.asset_id, pool_id FROM pool_asset
@@ -44,7 +44,7 @@ LAWS = {
     """,
     "title is what is still owed on assets bought, and nobody else has any": """
         SELECT asset_id, state, outstanding_minor, path, balance_minor
-        FROM claim JOIN receivable USING (asset_id) LEFT JOIN pool USING (pool_id)
+        FROM claim LEFT JOIN pool USING (pool_id)
         FULL JOIN (
             SELECT path, commodity, balance_minor FROM books_accounts JOIN books_balances USING (account_id)
             WHERE path LIKE 'funder/%/title' AND balance_minor <> 0
@@ -65,12 +65,40 @@ LAWS = {
             WHERE path LIKE 'funder/%/cash' OR path LIKE 'funder/%/reserved'
         ) AS parts GROUP BY 1, 2 HAVING sum(amount) <> 0
     """,
+    "the claims alive on a receivable are what it was born with, less what was paid and credited": """
+        SELECT root.asset_id, root.face_minor, alive.owed, paid.amount, credited.amount
+        FROM claim AS root
+        JOIN (SELECT root_id, sum(outstanding_minor) AS owed FROM claim GROUP BY 1) AS alive
+          ON alive.root_id = root.asset_id
+        LEFT JOIN (
+            SELECT root_id, sum(applied_minor) AS amount FROM receipt JOIN claim USING (asset_id) GROUP BY 1
+        ) AS paid ON paid.root_id = root.asset_id
+        LEFT JOIN (
+            SELECT root_id, sum(amount_minor) AS amount FROM credit_note JOIN claim USING (asset_id) GROUP BY 1
+        ) AS credited ON credited.root_id = root.asset_id
+        WHERE root.parent_id IS NULL
+          AND root.face_minor - coalesce(paid.amount, 0) - coalesce(credited.amount, 0) <> alive.owed
+    """,
+    "parts sum to what their asset was when it was split, and every share of a receipt is in its sum": """
+        SELECT parent.asset_id, sum(part.face_minor) FROM claim AS part
+        JOIN claim AS parent ON parent.asset_id = part.parent_id
+        GROUP BY parent.asset_id, parent.state, parent.face_minor
+        HAVING parent.state <> 'split' OR sum(part.face_minor) > parent.face_minor
+        UNION ALL
+        SELECT receipt_id, sum(receipt_share.amount_minor) FROM receipt_share JOIN receipt USING (receipt_id)
+        GROUP BY receipt_id, applied_minor HAVING sum(receipt_share.amount_minor) <> applied_minor
+    """,
+    "what encumbrances hold is what the claim says, and only a claim alive is encumbered": """
+        SELECT claim.asset_id, state, encumbered_minor, sum(live_minor) FROM claim
+        LEFT JOIN encumbrance ON encumbrance.asset_id = claim.asset_id
+        GROUP BY claim.asset_id HAVING encumbered_minor <> coalesce(sum(live_minor), 0)
+    """,
     "no mandate is over its budget or its caps": """
         SELECT mandate.mandate_id, sum(used.price), max(used.by_obligor), max(used.by_seller) FROM (
             SELECT pool_asset.mandate_id, sum(price_minor) AS price,
                    sum(sum(price_minor)) OVER (PARTITION BY pool_asset.mandate_id, obligor_id) AS by_obligor,
                    sum(sum(price_minor)) OVER (PARTITION BY pool_asset.mandate_id, seller_id) AS by_seller
-            FROM pool_asset JOIN receivable USING (asset_id)
+            FROM pool_asset JOIN claim USING (asset_id) JOIN receivable ON receivable.asset_id = root_id
             WHERE released_at IS NULL GROUP BY pool_asset.mandate_id, obligor_id, seller_id
         ) AS used
         JOIN (SELECT DISTINCT ON (mandate_id) * FROM mandate ORDER BY mandate_id, version DESC) AS mandate

@@ -21,19 +21,19 @@ def positions(draw: st.DrawFn) -> Position:
     outstanding = draw(amounts)
     funded = draw(st.booleans())
     due = draw(st.integers(0, outstanding)) if funded else 0
-    return Position("ast_1", "cmp_1", "CNY", outstanding, "fnd_1" if funded else None, due)
+    return Position("ast_1", "cmp_1", "cmp_1", "CNY", outstanding, "fnd_1" if funded else None, due)
 
 
 def held(outstanding: int, due: int) -> Position:
     """A funder's claim."""
-    return Position("ast_1", "cmp_1", "CNY", outstanding, "fnd_1", due)
+    return Position("ast_1", "cmp_1", "cmp_1", "CNY", outstanding, "fnd_1", due)
 
 
 @given(positions(), amounts)
 def test_no_part_of_a_collection_is_lost_or_invented(position: Position, amount: int) -> None:
     """Three parts, none negative, sum to the amount; no more is applied than is owed."""
     shares = rules.share(position, amount_minor=amount)
-    parts = (shares.funder_minor, shares.seller_minor, shares.unapplied_minor)
+    parts = (shares.funder_minor, shares.holder_minor, shares.unapplied_minor)
     assert min(parts) >= 0
     assert sum(parts) == amount
     assert shares.applied_minor == min(amount, position.outstanding_minor)
@@ -44,7 +44,7 @@ def test_the_funder_is_paid_first(position: Position, amount: int) -> None:
     """The seller gets nothing while the funder is still due anything, and what is no one's debt is unapplied."""
     shares = rules.share(position, amount_minor=amount)
     assert shares.funder_minor <= position.funder_due_minor
-    if shares.seller_minor:
+    if shares.holder_minor:
         assert shares.funder_minor == position.funder_due_minor
     if shares.unapplied_minor:
         assert shares.applied_minor == position.outstanding_minor
@@ -59,11 +59,11 @@ def test_parts_of_a_payment_come_to_the_same_as_the_whole(position: Position, pa
     funder = seller = unapplied = 0
     for part in parts:
         left, due = position.outstanding_minor - funder - seller, position.funder_due_minor - funder
-        now = Position("ast_1", "cmp_1", "CNY", left, position.funder_id, due)
+        now = Position("ast_1", "cmp_1", "cmp_1", "CNY", left, position.funder_id, due)
         shares = rules.share(now, amount_minor=part)
-        funder, seller = funder + shares.funder_minor, seller + shares.seller_minor
+        funder, seller = funder + shares.funder_minor, seller + shares.holder_minor
         unapplied += shares.unapplied_minor
-    assert (funder, seller, unapplied) == (whole.funder_minor, whole.seller_minor, whole.unapplied_minor)
+    assert (funder, seller, unapplied) == (whole.funder_minor, whole.holder_minor, whole.unapplied_minor)
 
 
 @given(st.data(), positions(), st.integers(0, MAX_MINOR))
@@ -113,8 +113,8 @@ def check_legs(legs: Sequence[Leg]) -> None:
         (held(1_000, 900), 1_001, Shares(900, 100, 1)),
         (held(100, 0), 150, Shares(0, 100, 50)),
         (held(500, 500), 700, Shares(500, 0, 200)),
-        (Position("ast_1", "cmp_1", "CNY", 1_000, None, 0), 1_001, Shares(0, 1_000, 1)),
-        (Position("ast_1", "cmp_1", "CNY", 0, None, 0), 5, Shares(0, 0, 5)),
+        (Position("ast_1", "cmp_1", "cmp_1", "CNY", 1_000, None, 0), 1_001, Shares(0, 1_000, 1)),
+        (Position("ast_1", "cmp_1", "cmp_1", "CNY", 0, None, 0), 5, Shares(0, 0, 5)),
     ],
 )
 def test_shares_by_hand(position: Position, amount: int, expected: Shares) -> None:
@@ -132,7 +132,7 @@ def test_shares_by_hand(position: Position, amount: int, expected: Shares) -> No
         (held(1_000, 900), 1_000, 10_000, Dilution(1_000, 900, 900)),
         (held(1_000, 900), 300, -5, Dilution(300, 200, 0)),
         (held(100, 0), 100, 50, Dilution(100, 0, 0)),
-        (Position("ast_1", "cmp_1", "CNY", 1_000, None, 0), 1_000, 500, Dilution(1_000, 0, 0)),
+        (Position("ast_1", "cmp_1", "cmp_1", "CNY", 1_000, None, 0), 1_000, 500, Dilution(1_000, 0, 0)),
     ],
 )
 def test_dilution_by_hand(position: Position, amount: int, cash: int, expected: Dilution) -> None:

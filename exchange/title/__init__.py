@@ -1,0 +1,1 @@
+"""Title besides its sale: parts, chains of holders, encumbrances, notices of assignment, public filings."""
