@@ -1,0 +1,235 @@
+"""What a funder may see of the exchange, as the SQL of its pack. Nothing is in it that is not named here.
+
+`seen` are the assets that were ever in a pool of the funder, and those that they were split off from (`above`). Of one
+that left its sight unbought, or went on to another holder, it has what was known until then. Who owes an asset is in it
+for assets that it held. `origin` are the receivables behind them.
+"""
+
+from exchange.packs import journal
+from exchange.packs.queries import Part, as_lines
+from exchange.packs.tables import RECORDS, file_of, order_of, packed
+
+WITHHELD = ("com_withheld_seller", "com_withheld_obligor")
+"""The companies that stand for those a funder may not know."""
+
+PREPARE = (
+    """
+    CREATE TEMP TABLE seen ON COMMIT DROP AS
+    SELECT asset_id, root_id, held, bought_from, pool_id, offered_minor, until, until IS NULL AS stays, false AS above,
+           coalesce((SELECT min(event.sequence) FROM asset_event AS event
+                     WHERE event.asset_id = sight.asset_id AND event.recorded_at >= sight.until), 2147483647) AS before
+    FROM (
+        SELECT asset_id, root_id, bool_or(bought_on IS NOT NULL) AS held,
+               min(pool.created_at) FILTER (WHERE bought_on IS NOT NULL) AS bought_from,
+               (array_agg(pool.pool_id ORDER BY pool.created_at DESC, pool.pool_id))[1] AS pool_id,
+               (array_agg(pool_asset.face_minor ORDER BY pool.created_at DESC, pool.pool_id))[1] AS offered_minor,
+               CASE WHEN bool_or(claim.pool_id = pool_asset.pool_id) THEN NULL
+                    ELSE max(coalesce(released_at, pool.created_at)) END AS until
+        FROM pool_asset
+        JOIN pool ON pool.pool_id = pool_asset.pool_id
+        JOIN claim USING (asset_id)
+        WHERE pool.funder_id = %(funder)s
+        GROUP BY asset_id, root_id
+    ) AS sight
+    """,
+    "ALTER TABLE seen ADD PRIMARY KEY (asset_id)",
+    """
+    INSERT INTO seen (asset_id, root_id, held, stays, above, before)
+    WITH RECURSIVE split AS (
+        SELECT claim.parent_id AS asset_id, claim.root_id, held
+        FROM seen JOIN claim USING (asset_id) WHERE claim.parent_id IS NOT NULL
+        UNION
+        SELECT claim.parent_id, claim.root_id, held
+        FROM split JOIN claim USING (asset_id) WHERE claim.parent_id IS NOT NULL
+    )
+    SELECT asset_id, root_id, bool_or(held), bool_or(held), true, CASE WHEN bool_or(held) THEN 2147483647 ELSE 0 END
+    FROM split GROUP BY asset_id, root_id
+    ON CONFLICT DO NOTHING
+    """,
+    "CREATE TEMP TABLE origin ON COMMIT DROP AS SELECT root_id AS asset_id, bool_or(held) AS held FROM seen GROUP BY 1",
+    "ALTER TABLE origin ADD PRIMARY KEY (asset_id)",
+    *journal.PREPARE,
+)
+"""Run in the snapshot, in this order, before the files are read; they go with it."""
+
+TAPE = """
+    SELECT '{"disclosures":[' || CASE WHEN shown THEN '"' || replace(disclosures, '~', '","') || '"' ELSE '' END
+           || '],"index":' || log_index || ',"jws":"' || jws || '"}'
+    FROM (
+        SELECT event.*, disclosures <> '' AND held
+               AND (kind NOT IN ('asset.assigned', 'asset.transferred') OR recorded_at >= bought_from) AS shown
+        FROM asset_event AS event JOIN seen USING (asset_id) WHERE sequence < before
+        UNION ALL
+        SELECT event.*, false FROM asset_event AS event WHERE asset_id = 'keys'
+    ) AS record
+    ORDER BY asset_id COLLATE "C", sequence
+"""
+
+FILES = {
+    "virtual_clock": "SELECT clock_id, moment FROM virtual_clock",
+    "originator": """
+        SELECT originator_id, name, created_at FROM originator
+        WHERE originator_id IN (SELECT originator_id FROM origin JOIN receivable USING (asset_id))
+    """,
+    "funder": "SELECT funder_id, name, deposit_reference, created_at FROM funder WHERE funder_id = %(funder)s",
+    "company": f"""
+        SELECT company_id, row_number() OVER (ORDER BY company_id COLLATE "C") AS number, scheme, namespace, value,
+               timestamptz '1970-01-01' AS created_at
+        FROM (
+            SELECT company_id, scheme, namespace, value FROM company WHERE company_id IN (
+                SELECT unnest(ARRAY[seller_id, obligor_id]) FROM origin JOIN receivable USING (asset_id) WHERE held
+                UNION SELECT holder_id FROM seen JOIN claim USING (asset_id) WHERE held
+                UNION SELECT unnest(ARRAY[from_id, to_id]) FROM seen JOIN endorsement USING (asset_id) WHERE held)
+            UNION ALL VALUES ('{WITHHELD[0]}', 'platform', 'withheld', 'seller'),
+                             ('{WITHHELD[1]}', 'platform', 'withheld', 'obligor')
+        ) AS known
+    """,  # noqa: S608 - names of ours
+    "receivable": f"""
+        SELECT asset_id, originator_id, CASE WHEN held THEN seller_id ELSE '{WITHHELD[0]}' END AS seller_id,
+               CASE WHEN held THEN obligor_id ELSE '{WITHHELD[1]}' END AS obligor_id,
+               CASE WHEN held THEN invoice_number ELSE '' END AS invoice_number,
+               CASE WHEN held THEN documents ELSE '[]' END AS documents,
+               product, currency, face_minor, issue_date, due_date, recourse, submitted_at
+        FROM receivable JOIN origin USING (asset_id)
+    """,  # noqa: S608 - names of ours
+    "document": """
+        SELECT asset_id, kind, sha256, name, media_type, size_bytes, 'withheld' AS added_by, added_at
+        FROM document JOIN origin USING (asset_id) WHERE held
+    """,
+    "correction": """
+        SELECT asset_id, number, corrects, reason, fields, recorded_at FROM correction JOIN origin USING (asset_id)
+        WHERE held
+    """,
+    "confirmation": """
+        SELECT asset_id, outcome, grade, confirmed_date, face_minor, due_date, reason_code, evidence, recorded_at
+        FROM confirmation JOIN origin USING (asset_id)
+    """,
+    "decision": r"""
+        SELECT asset_id, model_version, '\x'::bytea AS features, pd_ppm, late_ppm, grade, days_late, lgd_bps,
+               expected_loss_ppm, reasons, decided_at
+        FROM decision JOIN origin USING (asset_id)
+    """,
+    "mandate": """
+        SELECT mandate_id, version, funder_id, name, terms, effective_at FROM mandate WHERE funder_id = %(funder)s
+    """,
+    "clearing_round": """
+        SELECT round_id, cut_off_at, '' AS seed, own.assets AS asset_count, own.assets AS matched_count,
+               '{}'::jsonb AS matched_face
+        FROM clearing_round JOIN (
+            SELECT round_id, count(*) AS assets FROM pool JOIN pool_asset USING (pool_id)
+            WHERE funder_id = %(funder)s GROUP BY round_id
+        ) AS own USING (round_id)
+    """,
+    "pool": """
+        SELECT pool_id, round_id, mandate_id, mandate_version, funder_id, currency, created_at
+        FROM pool WHERE funder_id = %(funder)s
+    """,
+    "claim": f"""
+        SELECT asset_id, claim.root_id, parent_id, CASE WHEN held THEN holder_id ELSE '{WITHHELD[0]}' END AS holder_id,
+               held_since, claim.currency, due_date, listed_at,
+               CASE WHEN above AND NOT held THEN 0 ELSE face_minor END AS face_minor,
+               CASE WHEN above OR stays THEN outstanding_minor WHEN held THEN 0 ELSE offered_minor END
+                   AS outstanding_minor,
+               CASE WHEN stays THEN encumbered_minor ELSE 0 END AS encumbered_minor,
+               CASE WHEN above OR stays THEN state WHEN held THEN 'closed' ELSE 'free' END AS state,
+               CASE WHEN stays THEN own.pool_id WHEN held THEN seen.pool_id END AS pool_id
+        FROM claim
+        JOIN seen USING (asset_id)
+        LEFT JOIN pool AS own ON own.pool_id = claim.pool_id AND own.funder_id = %(funder)s
+    """,  # noqa: S608 - names of ours
+    "endorsement": """
+        SELECT asset_id, hop, from_id, to_id, recourse, effective_date, recorded_at
+        FROM endorsement JOIN seen USING (asset_id) WHERE held AND (stays OR recorded_at < until)
+    """,
+    "encumbrance": """
+        SELECT encumbrance_id, entry, asset_id, beneficiary, kind, ground, priority, amount_minor, live_minor,
+               entered_at, released_at, release_reason
+        FROM encumbrance JOIN seen USING (asset_id) WHERE held AND stays
+    """,
+    "assignment_notice": """
+        SELECT notice_id, pool_id, funder_id, originator_id, obligor_id, currency, asset_count, amount_minor, text,
+               digest, given_on, acknowledged_on, acknowledged_by, evidence
+        FROM assignment_notice WHERE funder_id = %(funder)s
+    """,
+    "noticed_asset": """
+        SELECT notice_id, asset_id FROM noticed_asset JOIN assignment_notice USING (notice_id)
+        WHERE funder_id = %(funder)s
+    """,
+    "filing": """
+        SELECT asset_id, funder_id, number, filed_on, expires_on, recorded_at FROM filing WHERE funder_id = %(funder)s
+    """,
+    "pool_asset": """
+        SELECT pool_id, asset_id, pool_asset.mandate_id, face_minor, price_minor, discount_minor, holdback_minor,
+               rate_bps, collected_minor, diluted_minor, bought_on, released_at
+        FROM pool_asset JOIN pool USING (pool_id) WHERE funder_id = %(funder)s
+    """,
+    "offer": """
+        SELECT offer_id, pool_id, funder_id, held_minor, made_at, valid_until, outcome, reason, answered_by,
+               answered_at, purchased_on
+        FROM offer WHERE funder_id = %(funder)s
+    """,
+    "servicing_fact": """
+        SELECT asset_id, business_date, kind, days_past_due, outstanding_minor, recorded_at
+        FROM servicing_fact JOIN seen USING (asset_id) WHERE stays OR recorded_at < until
+    """,
+    "receipt": """
+        SELECT receipt_id, bank_reference, value_date, currency, coalesce(share.minor, amount_minor) AS amount_minor,
+               coalesce(share.minor, applied_minor) AS applied_minor, payer_name, reference, outcome, asset_id,
+               funder_id, recorded_at
+        FROM receipt
+        LEFT JOIN seen USING (asset_id)
+        LEFT JOIN LATERAL (
+            SELECT sum(receipt_share.amount_minor)::bigint AS minor
+            FROM receipt_share JOIN seen AS part USING (asset_id)
+            WHERE receipt_share.receipt_id = receipt.receipt_id AND part.held
+        ) AS share ON true
+        WHERE funder_id = %(funder)s OR share.minor IS NOT NULL
+           OR (held AND NOT above AND (stays OR recorded_at < until))
+    """,
+    "receipt_share": """
+        SELECT receipt_id, asset_id, amount_minor FROM receipt_share JOIN seen USING (asset_id) WHERE held
+    """,
+    "credit_note": """
+        SELECT asset_id, number, amount_minor, reason, issue_date, shortfall_minor, paid_minor, recorded_at
+        FROM credit_note JOIN seen USING (asset_id) WHERE held AND (stays OR recorded_at < until)
+    """,
+    "funder_event": """
+        SELECT funder_id, sequence, event_id, body, digest, recorded_at FROM funder_event WHERE funder_id = %(funder)s
+    """,
+    "funder_stream_head": """
+        SELECT funder_id, sequence, digest FROM funder_stream_head WHERE funder_id = %(funder)s
+    """,
+    "asset_event": """
+        SELECT asset_id, sequence, kind, log_index AS pending_id, log_index, recorded_at
+        FROM asset_event LEFT JOIN seen USING (asset_id) WHERE sequence < before OR asset_id = 'keys'
+    """,
+    "signing_key": """
+        SELECT kid, use, ordinal, public_key, 'elsewhere' AS store, kid AS label, introduced_at, activated_at,
+               superseded_at, retired_at, compromised_since, in_force_index
+        FROM signing_key
+    """,
+    "log_checkpoint": "SELECT size, root, note, published_at FROM log_checkpoint",
+    "log_publication": "SELECT size, published_at FROM log_publication",
+    "log_cosignature": "SELECT witness, size, time_s, line FROM log_cosignature",
+    **journal.FILES,
+}
+"""For each table that a funder's pack has a file of, its rows. A column that is not named stays at home."""
+
+LEFT_OUT = {
+    "others": "what other parties hold, were offered, want and pay; who owes assets that you did not hold",
+    "decision.features": "frozen inputs of the score, which speak of the obligor's trade with others",
+    "clearing_round": "counts and amounts of the whole market: your own are in their place",
+    "books": "accounts of others: summed by commodity into 'counterparty'; numbers count within this pack",
+    "claim": "of an asset that left your sight: as it was when it left",
+}
+"""What a funder's pack has not, or not as the exchange has it: each with why."""
+
+
+def of_funder() -> list[Part]:
+    """The files of one funder's pack: queries with the parameter `funder`, to be run after `PREPARE`."""
+    files = [
+        Part(file_of(table.name), as_lines(FILES[table.name], order_of(table)))
+        for table in packed()
+        if table.name in FILES
+    ]
+    return [Part(RECORDS, TAPE), *files]
