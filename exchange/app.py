@@ -13,23 +13,40 @@ from werkzeug.exceptions import HTTPException
 from exchange import http
 from exchange.callbacks import api as callbacks
 from exchange.console import api as console
+from exchange.corrections import api as corrections
+from exchange.duplicates import api as duplicates
 from exchange.errors import Refusal
 from exchange.funding import api as funding
 from exchange.operations import api as operations
 from exchange.parties import api as parties
 from exchange.pools import api as pools
 from exchange.receivables import api as receivables
+from exchange.receivables import pages as confirmation_pages
 from exchange.registry import api as registry
 from exchange.reports import api as reports
 from exchange.risk import api as risk
 from exchange.schemas import Problem
 from exchange.services import Services
 from exchange.settlement import api as settlement
+from exchange.title import api as title
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 
-ROOMS = (parties, callbacks, receivables, risk, pools, funding, settlement, reports, operations)
-PUBLIC = (parties, registry, operations, console)
+ROOMS = (
+    parties,
+    callbacks,
+    duplicates,
+    receivables,
+    risk,
+    pools,
+    title,
+    corrections,
+    funding,
+    settlement,
+    reports,
+    operations,
+)
+PUBLIC = (parties, registry, operations, confirmation_pages, console)
 
 DESCRIPTION = """
 The receivables exchange: trade receivables as signed assets, scored, sold to funders and serviced to the end.

@@ -28,8 +28,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A client that proved who it is. `party_id` is its originator, funder, company or partner; operators and
-    auditors have none."""
+    """A client that proved who it is, and for whom it speaks: an originator, funder, company or partner, or nobody."""
 
     client_id: str
     role: Role

@@ -32,12 +32,12 @@ def funder_title(funder_id: str) -> str:
 
 
 def seller_cash(company_id: str) -> str:
-    """What is owed to a seller: purchase prices, holdbacks, collections of its own assets."""
+    """What is owed to a seller, or a later holder: purchase prices, holdbacks, collections of its own assets."""
     return f"seller/{company_id}/cash"
 
 
 def seller_recourse(company_id: str) -> str:
-    """What a seller owes to funders for dilution of assets it sold; runs negative until it pays."""
+    """What a seller owes to funders and holders for dilution of assets it sold (negative), or is owed as a holder."""
     return f"seller/{company_id}/recourse"
 
 

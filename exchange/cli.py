@@ -10,10 +10,14 @@ import msgspec
 
 from exchange import app, process, settings, worker
 from exchange.auth import Role
+from exchange.clock import system_now
 from exchange.errors import Refusal
 from exchange.migrations import upgrade
+from exchange.operations import bookkeeping
 from exchange.operations.queries import checks
+from exchange.packs import commands as pack_commands
 from exchange.parties.actions import register_client
+from exchange.registry import commands as key_commands
 from exchange.replay import demo as demonstration
 from exchange.replay.command import Replay, replay_file
 from exchange.replay.driver import NeverQuiet
@@ -23,8 +27,10 @@ from exchange.replay.progress import Progress
 from exchange.replay.supervisor import ChildDied
 from exchange.services import Services, open_services
 from exchange.settings import SettingsError
+from exchange.witness.command import run_witness
 from ledger.errors import LedgerError
 from ledger.keys import public_key_from_jwk
+from ledger.verify.command import make_command
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -52,8 +58,9 @@ def main() -> None:
 
 @group.command()
 def migrate() -> None:
-    """Bring the database to the newest revision."""
-    upgrade(_services().database.url)
+    """Bring the database to the newest revision, and its roles to their rights; log in as the schema's owner."""
+    if not upgrade(_services().database.url):
+        click.echo("exchange: no roles exchange_app and exchange_auditor, and this login may not make them", err=True)
 
 
 @group.command("worker")
@@ -158,6 +165,14 @@ def run_all() -> None:
     if not demonstration.has_demo(home) and not demonstration.run_demo(home, progress=Progress()):
         sys.exit(1)
     demonstration.run_forever(home, wait=signal.pause)
+
+
+group.add_command(bookkeeping.group)
+group.add_command(key_commands.group)
+group.add_command(pack_commands.export_command)
+group.add_command(pack_commands.import_command)
+group.add_command(run_witness)
+group.add_command(make_command(system_now))
 
 
 def _services() -> Services:

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from exchange import auth, idempotency
 from exchange.clock import system_now
-from exchange.db import RETRIES, is_retryable
+from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause
 from exchange.errors import Fault, Forbidden, MalformedBody, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
 from exchange.schemas import load
@@ -48,6 +48,7 @@ class Call:
     body: Any
     query: Any
     raw: bytes
+    media_type: str = JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Operation:
     status: int
     idempotent: bool
     reads_body: bool
+    uploads: bool
 
 
 class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
@@ -71,14 +73,20 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         *,
         method: str = "GET",
         roles: Sequence[auth.Role],
-        result: type[ma.Schema] | ma.Schema,
+        result: type[ma.Schema] | ma.Schema | dict[str, Any],
         body: type[ma.Schema] | None = None,
         bulk: type[ma.Schema] | None = None,
         query: type[ma.Schema] | None = None,
         status: int = 200,
         idempotent: bool = False,
+        uploads: bool = False,
+        content_type: str | None = None,
     ) -> Callable[[View], View]:
-        """Declare an operation. `body` is read by the door; `bulk` is only described, the view reads `call.raw`."""
+        """Declare an operation. `body` is read by the door; `bulk` is only described, the view reads `call.raw`.
+
+        One that `uploads` takes a file of any type as its body. An answer of another `content_type` than JSON is a
+        `Response` of the view's, and `result` describes it.
+        """
         operation = Operation(
             roles=frozenset(roles),
             body=body() if body else None,
@@ -86,6 +94,7 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
             status=status,
             idempotent=idempotent,
             reads_body=body is not None or bulk is not None,
+            uploads=uploads,
         )
 
         def decorate(view: View) -> View:
@@ -93,7 +102,7 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
             def endpoint(**path: str) -> Response:
                 return _answer(operation, view, path)
 
-            documented = self.response(status, result)(endpoint)
+            documented = self.response(status, result, content_type=content_type)(endpoint)
             documented = self.doc(**_contract(view, operation, body or bulk, query))(documented)
             return cast("View", self.route(rule, methods=[method])(documented))
 
@@ -175,12 +184,15 @@ def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
     raw, body = _read_body(operation)
     query = load(operation.query, request.args.to_dict()) if operation.query else None
     act = partial(_act, operation, view, path, caller=caller, key=key, raw=raw, body=body, query=query)
-    for _ in range(RETRIES):
+    repeatable = operation.idempotent or request.method == "GET"  # others may have been done without saying so
+    for attempt in range(RETRIES):
         try:
             return act()
         except OperationalError as error:
-            if not is_retryable(error):
+            again = is_retryable(error) or (repeatable and isinstance(error, OutcomeUnknown))
+            if not again or (attempt == RETRIES - 1 and is_lost(error)):
                 raise
+            pause(error, attempt=attempt)
     raise Unavailable("Too much happened at once on the same things.", headers={"Retry-After": "1"})
 
 
@@ -198,7 +210,7 @@ def _act(
     at_hand = services()
 
     def answer() -> Response:
-        result = view(Call(at_hand, session, now, caller, body, query, raw), **path)
+        result = view(Call(at_hand, session, now, caller, body, query, raw, request.mimetype), **path)
         return result if isinstance(result, Response) else json_response(result, status=operation.status)
 
     with at_hand.database.transaction() as session:
@@ -230,6 +242,8 @@ def _once(
 
 
 def _read_body(operation: Operation) -> tuple[bytes, Any]:
+    if operation.uploads:
+        return request.get_data(cache=False), None
     if not operation.reads_body:
         return b"", None
     if request.mimetype != JSON:
@@ -256,11 +270,13 @@ def _contract(
     }
     if body is not None:
         contract["requestBody"] = {"required": True, "content": {JSON: {"schema": body}}}
+    if operation.uploads:
+        contract["requestBody"] = {"required": True, "content": {"*/*": {"schema": {}}}}
     parameters: list[dict[str, Any]] = []
     if query is not None:
         parameters.append({"in": "query", "schema": query})
     if operation.idempotent:
-        parameters.append(IDEMPOTENCY_KEY)
+        parameters += [IDEMPOTENCY_KEY, PREFER]
     if parameters:
         contract["parameters"] = parameters
     return contract
@@ -272,4 +288,12 @@ IDEMPOTENCY_KEY = {
     "required": True,
     "schema": {"type": "string", "minLength": 1, "maxLength": 130},
     "description": "A new value for each new request; the same value repeats the first answer.",
+}
+PREFER = {
+    "in": "header",
+    "name": "Prefer",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 200},
+    "description": "`wait=<seconds>`, at most 30: answer once a published checkpoint of the log covers what was done. "
+    "The answer has `Preference-Applied: wait` if it came to that.",
 }

@@ -50,12 +50,16 @@ log = structlog.get_logger()
 
 
 class Wakes(StrEnum):
-    """What a worker can be woken for: the clock moved, work is listed, facts wait for their seal, mail for delivery."""
+    """What a worker can be woken for.
+
+    The clock moved, work is listed, facts wait for their seal, mail for delivery, a checkpoint for its witnesses.
+    """
 
     CLOCK = "clock"
     WORK = "work"
     FACTS = "facts"
     MAIL = "mail"
+    CHECKPOINT = "checkpoint"
 
 
 class VirtualTime(Base):

@@ -1,12 +1,14 @@
 """What a request or a job has at hand, built once a process."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from exchange.clock import Clock, clock_for
 from exchange.db import Database
 from exchange.entropy import Entropy, entropy_for
 from exchange.keyring import Keyring, open_keyring
 from exchange.settings import Settings, SettingsError
+from ledger.policy import MalformedPolicy, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Services:
     clock: Clock
     entropy: Entropy
     keyring: Keyring
+    witness_policy: Policy | None = None
 
 
 def open_services(settings: Settings) -> Services:
@@ -33,4 +36,16 @@ def open_services(settings: Settings) -> Services:
         clock=clock_for(settings),
         entropy=entropy,
         keyring=open_keyring(settings, entropy=entropy),
+        witness_policy=_policy(settings.witness_policy) if settings.witness_policy else None,
     )
+
+
+def _policy(path: Path) -> Policy:
+    """The witness policy in the file, whose quorum has to be within reach (`SettingsError`)."""
+    try:
+        policy = Policy.parse(path.read_text(errors="surrogateescape"))
+    except (OSError, MalformedPolicy) as error:
+        raise SettingsError(f"EXCHANGE_WITNESS_POLICY: {path} cannot be used: {error}") from None
+    if not policy.reached_by({one.name for one in policy.witnesses if one.url}):
+        raise SettingsError(f"EXCHANGE_WITNESS_POLICY: {path} does not say at which URLs its quorum is to be asked")
+    return policy

@@ -19,19 +19,27 @@ from exchange import jobs
 from exchange.callbacks import actions as callbacks
 from exchange.callbacks.delivery import Courier
 from exchange.clock import system_now
+from exchange.duplicates import jobs as duplicates
 from exchange.funding import jobs as funding
 from exchange.jobs import Handler, Wakes
 from exchange.pools import jobs as pools
-from exchange.registry import actions as registry
+from exchange.receivables import jobs as receivables
+from exchange.registry import sealing
+from exchange.registry.witnesses import Asking
 from exchange.risk import jobs as risk
 from exchange.services import Services
 from exchange.servicing import jobs as servicing
+from exchange.title import jobs as title
 
 HANDLERS: dict[str, Handler] = {
+    "receivables.deem": receivables.deem,
+    "duplicates.screen": duplicates.screen,
     "risk.score": risk.score,
     "risk.train": risk.train,
     "pools.list": pools.list_assets,
     "pools.round": pools.clear_round,
+    "title.notify": title.notify,
+    "title.alert": title.alert,
     "funding.offer": funding.offer_round,
     "funding.cut_off": funding.cut_off,
     "funding.purchase": funding.purchase,
@@ -40,6 +48,7 @@ HANDLERS: dict[str, Handler] = {
 }
 
 SCHEDULE: dict[str, str] = {
+    "receivables.deem": "10 0 * * *",
     "pools.round": "0 10 * * *",
     "funding.cut_off": "0 14 * * *",
     "servicing.close_day": "0 22 * * *",
@@ -56,19 +65,20 @@ log = structlog.get_logger()
 
 def work(services: Services, *, stop: threading.Event) -> None:
     """Work until `stop` is set; then finish what is in hand and return."""
-    courier = Courier(services)
+    courier, asking = Courier(services), Asking(services)
     steps: dict[Wakes, Callable[[], bool]] = {
         Wakes.CLOCK: lambda: _fired(services),
         Wakes.WORK: lambda: jobs.run_one(services, HANDLERS),
         Wakes.FACTS: lambda: _recorded(services, stop=stop),
         Wakes.MAIL: lambda: bool(courier.deliver()) or courier.busy,
+        Wakes.CHECKPOINT: asking.step,
     }
     wakes = {what: threading.Event() for what in steps}
     threads = [
         threading.Thread(target=_loop, args=(what, step, wakes[what], stop), name=what) for what, step in steps.items()
     ]
     threads.append(threading.Thread(target=_listen, args=(services, wakes, stop), name="listen"))
-    with courier, _ticking(wakes[Wakes.CLOCK]):
+    with courier, asking, _ticking(wakes[Wakes.CLOCK]):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -112,8 +122,8 @@ def _fired(services: Services) -> bool:
 def _recorded(services: Services, *, stop: threading.Event) -> bool:
     """Seal and publish what has gathered: a hundred facts cost hardly more than one. True when there may be more."""
     stop.wait(GATHER_SECONDS)
-    sealed = registry.seal(services)
-    return _published(services) == callbacks.BATCH or sealed == registry.SEAL_BATCH
+    sealed = sealing.seal(services)
+    return _published(services) == callbacks.BATCH or sealed == sealing.SEAL_BATCH
 
 
 def _published(services: Services) -> int:

@@ -24,6 +24,7 @@ EVENT_TYPES = frozenset({
     "asset.defaulted",
     "asset.repaid",
     "asset.diluted",
+    "asset.duplicate_claimed",
     "collection.distributed",
     "deposit.received",
 })  # fmt: skip

@@ -20,18 +20,23 @@ BIRTH = """
     SELECT receivable.invoice_number, receivable.submitted_at, originator.name AS originator,
            seller.name AS seller, seller.scheme || ' ' || seller.value AS seller_number,
            obligor.name AS obligor, obligor.scheme || ' ' || obligor.value AS obligor_number,
-           confirmation.confirmed_date, confirmation.reason AS refusal_reason, confirmation.recorded_at AS answered_at,
+           confirmation.confirmed_date, confirmation.recorded_at AS answered_at, confirmation.reason_code,
+           confirmation.reason AS answer_words, confirmation.evidence, receivable.face_minor AS stated_minor,
+           receivable.due_date AS stated_due,
            claim.listed_at, decision.days_late, decision.lgd_bps, decision.decided_at, funder.name AS holder_name
-    FROM receivable
+    FROM (
+        SELECT asset_id, asset_id AS root_id FROM receivable WHERE asset_id = :asset_id
+        UNION ALL SELECT asset_id, root_id FROM claim WHERE asset_id = :asset_id AND parent_id IS NOT NULL
+    ) AS known
+    JOIN receivable ON receivable.asset_id = known.root_id
     JOIN originator ON originator.originator_id = receivable.originator_id
     JOIN company AS seller ON seller.company_id = receivable.seller_id
     JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
     LEFT JOIN confirmation ON confirmation.asset_id = receivable.asset_id
-    LEFT JOIN claim ON claim.asset_id = receivable.asset_id
+    LEFT JOIN claim ON claim.asset_id = known.asset_id
     LEFT JOIN decision ON decision.asset_id = receivable.asset_id
     LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
     LEFT JOIN funder ON funder.funder_id = pool.funder_id
-    WHERE receivable.asset_id = :asset_id
 """
 
 SALES = """
@@ -51,7 +56,11 @@ EXPOSURE = """
 
 RECEIPTS = """
     SELECT value_date, receipt_id, bank_reference, payer_name, amount_minor, applied_minor FROM receipt
-    WHERE asset_id = :asset_id ORDER BY value_date, receipt_id LIMIT :limit
+    WHERE asset_id = :asset_id
+    UNION ALL
+    SELECT value_date, receipt_id, bank_reference, payer_name, receipt.amount_minor, share.amount_minor
+    FROM receipt_share AS share JOIN receipt USING (receipt_id) WHERE share.asset_id = :asset_id
+    ORDER BY value_date, receipt_id LIMIT :limit
 """
 
 CREDIT_NOTES = """
@@ -87,9 +96,9 @@ POOL_ASSETS = """
            CASE WHEN claim.pool_id = pool_asset.pool_id THEN claim.outstanding_minor END AS outstanding_minor
     FROM pool_asset
     JOIN claim ON claim.asset_id = pool_asset.asset_id
-    JOIN receivable ON receivable.asset_id = pool_asset.asset_id
+    JOIN receivable ON receivable.asset_id = claim.root_id
     JOIN company ON company.company_id = receivable.obligor_id
-    LEFT JOIN decision ON decision.asset_id = pool_asset.asset_id
+    LEFT JOIN decision ON decision.asset_id = claim.root_id
     WHERE pool_asset.pool_id = :pool_id ORDER BY pool_asset.asset_id LIMIT :limit
 """
 

@@ -17,26 +17,41 @@ from scoring.grades import NAMES as GRADES
 Rows = list[dict[str, Any]]
 
 STATES = {
-    "submitted": "waiting for the obligor's answer",
-    "void": "refused by the obligor",
+    "submitted": "entered; its obligor is not asked yet",
+    "awaiting_approval": "waiting for the originator's second client",
+    "awaiting_confirmation": "waiting for the obligor's answer",
+    "void": "refused by the obligor, or declined by the originator",
     "free": "confirmed, free to be offered",
     "reserved": "in an open offer",
     "committed": "in an accepted offer",
     "assigned": "held by a funder",
+    "split": "split: its parts stand for it",
     "closed": "extinguished: nothing is owed any more",
 }
 AGES = ("not due", "1–15", "16–30", "31–60", "61–90", "over 90")  # noqa: RUF001 - the en dash of ranges
 
-BY_STATE = """
-    SELECT receivable.currency,
-           CASE WHEN confirmation.outcome = 'refused' THEN 'void' ELSE coalesce(claim.state, 'submitted') END AS state,
-           count(*) AS assets, sum(receivable.face_minor)::bigint AS face_minor,
+# The state of a receivable, joined to its confirmation, approval and claim.
+STATE = """
+    CASE WHEN confirmation.outcome = 'refused' OR approval.outcome = 'declined' THEN 'void'
+         WHEN claim.state IS NOT NULL THEN claim.state
+         WHEN approval.asset_id IS NOT NULL AND approval.outcome IS NULL THEN 'awaiting_approval'
+         WHEN confirmation.asset_id IS NULL AND EXISTS (
+             SELECT FROM requested_answer WHERE requested_answer.asset_id = {receivable}.asset_id
+         ) THEN 'awaiting_confirmation'
+         ELSE 'submitted' END AS state
+"""
+
+BY_STATE = f"""
+    SELECT receivable.currency, {STATE.format(receivable="receivable")},
+           count(*) AS assets,
+           sum(coalesce(claim.face_minor, confirmation.face_minor, receivable.face_minor))::bigint AS face_minor,
            sum(claim.outstanding_minor)::bigint AS outstanding_minor
     FROM receivable
     LEFT JOIN confirmation ON confirmation.asset_id = receivable.asset_id
-    LEFT JOIN claim ON claim.asset_id = receivable.asset_id
+    LEFT JOIN approval ON approval.asset_id = receivable.asset_id
+    LEFT JOIN claim ON claim.root_id = receivable.asset_id
     GROUP BY 1, 2
-"""
+"""  # noqa: S608 - constants of ours
 
 BY_GRADE = """
     SELECT decision.grade, count(*) AS assets, count(bought.asset_id) AS financed,
@@ -82,6 +97,7 @@ VOLUME = """
            coalesce(sum(claim.face_minor) FILTER (WHERE bought.asset_id IS NULL), 0)::bigint AS other_minor
     FROM claim
     LEFT JOIN pool_asset AS bought ON bought.asset_id = claim.asset_id AND bought.bought_on IS NOT NULL
+    WHERE claim.state <> 'split'
     GROUP BY 1, 2
 """
 
@@ -114,7 +130,7 @@ PAST_DUE = """
     SELECT claim.asset_id, company.name AS obligor, claim.currency, claim.outstanding_minor, claim.due_date,
            :day - claim.due_date AS days_past_due, claim.state, funder.name AS holder
     FROM claim
-    JOIN receivable ON receivable.asset_id = claim.asset_id
+    JOIN receivable ON receivable.asset_id = claim.root_id
     JOIN company ON company.company_id = receivable.obligor_id
     LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
     LEFT JOIN funder ON funder.funder_id = pool.funder_id
@@ -122,17 +138,19 @@ PAST_DUE = """
     ORDER BY claim.due_date, claim.asset_id LIMIT :limit
 """
 
-NEWEST = """
-    SELECT newest.asset_id, company.name AS obligor, newest.currency, newest.face_minor, newest.due_date,
-           decision.grade,
-           CASE WHEN confirmation.outcome = 'refused' THEN 'void' ELSE coalesce(claim.state, 'submitted') END AS state
+NEWEST = f"""
+    SELECT newest.asset_id, company.name AS obligor, newest.currency,
+           coalesce(confirmation.face_minor, newest.face_minor) AS face_minor,
+           coalesce(confirmation.due_date, newest.due_date) AS due_date, decision.grade,
+           {STATE.format(receivable="newest")}
     FROM (SELECT * FROM receivable ORDER BY asset_id DESC LIMIT :limit) AS newest
     JOIN company ON company.company_id = newest.obligor_id
     LEFT JOIN confirmation ON confirmation.asset_id = newest.asset_id
+    LEFT JOIN approval ON approval.asset_id = newest.asset_id
     LEFT JOIN claim ON claim.asset_id = newest.asset_id
     LEFT JOIN decision ON decision.asset_id = newest.asset_id
     ORDER BY newest.asset_id DESC
-"""
+"""  # noqa: S608 - constants of ours
 
 FUNDERS = """
     SELECT funder.funder_id, funder.name, held.currency, held.bought, held.live, held.price_minor,

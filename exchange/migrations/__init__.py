@@ -4,6 +4,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from exchange.migrations.roles import grant
 
 FOLDER = Path(__file__).parent
 
@@ -16,6 +20,8 @@ def config(url: str) -> Config:
     return settings
 
 
-def upgrade(url: str) -> None:
-    """Bring the database at `url` to the newest revision."""
+def upgrade(url: str) -> bool:
+    """Bring the database at `url` to the newest revision; whether it has roles for application and auditor."""
     command.upgrade(config(url), "head")
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        return grant(connection)

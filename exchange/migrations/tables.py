@@ -2,7 +2,9 @@
 
 from exchange import idempotency, jobs
 from exchange.callbacks import models as callbacks
+from exchange.corrections import models as corrections
 from exchange.db import Base
+from exchange.duplicates import models as duplicates
 from exchange.funding import models as funding
 from exchange.parties import models as parties
 from exchange.pools import models as pools
@@ -11,6 +13,7 @@ from exchange.registry import models as registry
 from exchange.risk import models as risk
 from exchange.servicing import models as servicing
 from exchange.settlement import models as settlement
+from exchange.title import models as title
 from ledger import log_tables
 from ledger.books import tables as books
 from ledger.tables import metadata as ledger_metadata
@@ -21,9 +24,12 @@ DEFINED_IN = (
     parties,
     registry,
     callbacks,
+    duplicates,
     receivables,
     risk,
     pools,
+    title,
+    corrections,
     funding,
     servicing,
     settlement,

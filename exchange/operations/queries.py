@@ -10,7 +10,8 @@ from exchange import jobs
 from exchange.callbacks.queries import undelivered, unpublished
 from exchange.clock import system_now
 from exchange.jobs import Fired
-from exchange.registry.queries import unsealed
+from exchange.registry import consistency
+from exchange.registry.queries import log_keys, set_aside, unsealed
 from exchange.services import Services
 from ledger import audit, books
 
@@ -45,11 +46,13 @@ def checks(session: Session, *, services: Services) -> dict[str, Any]:
     """Everything that is wrong with the books and the log; `session` has to be one snapshot."""
     connection = session.connection()
     breaks = books.check(connection)
-    findings = audit.check_log(connection, keys=[services.keyring.note_signer.verifier])
+    keys = log_keys(session, log_name=services.settings.log_name, denounced=True)
+    found = audit.check_log(connection, keys=keys)
+    found += [*consistency.check_records(session), *consistency.check_guard(services)]
     return {
         "books": [
             {"kind": one.kind, "where": one.where, "expected": str(one.expected), "found": str(one.found)}
             for one in breaks
         ],
-        "log": [{"kind": one.kind, "where": one.where, "detail": one.detail} for one in findings],
+        "log": [{"kind": one.kind, "where": one.where, "detail": one.detail} for one in found] + set_aside(session),
     }

@@ -4,6 +4,7 @@ Its home stays, so that `exchange run` can show what became of it.
 """
 
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from exchange.replay.receiver import Receiver
 from exchange.replay.summary import Summary
 from exchange.replay.supervisor import running
 from exchange.replay.synthetic import write_book
+from exchange.settings import Settings, to_environment
 
 DEMO_SEED = 7
 DEMO_START = date(2026, 1, 5)
@@ -134,5 +136,11 @@ def run_forever(home: Path, *, say: Say = print, wait: Callable[[], Any]) -> Non
     with running(virtual_settings(home, seed=DEMO_SEED), port=RUN_PORT) as exchange:
         say(f"Exchange     {exchange.base_url}/")
         say(f"Contract     {exchange.base_url}/docs/")
+        say(f"Commands     export {_exported(exchange.settings)}")
         say("Stop         Ctrl-C")
         wait()
+
+
+def _exported(settings: Settings) -> str:
+    """The environment in which this machine's other commands work on the same exchange."""
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in to_environment(settings).items())

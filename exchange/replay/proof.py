@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 def check_record(jws: str, *, jwks: Mapping[str, Any], log_key: str, proof: str) -> dict[str, Any]:
     """Check signature, log entry, inclusion and checkpoint; gives the record's payload.
 
-    `jws` is the record, `jwks` the published keys, `log_key` the log's vkey, `proof` a tlog-proof file with
-    the entry in it. Raises ValueError or `cryptography`'s InvalidSignature when anything does not hold.
+    `jws` is the record, `jwks` the published keys, `log_key` the log's vkeys, the current one first, `proof` a
+    tlog-proof file with the entry in it. Raises ValueError or `cryptography`'s InvalidSignature when anything does
+    not hold.
     """
     payload = _check_signature(jws, jwks)
     entry, index, path, note = _parse_proof(proof)
@@ -48,13 +49,15 @@ def _parse_proof(proof: str) -> tuple[bytes, int, list[bytes], str]:
 
 
 def _check_note(note: str, log_key: str) -> tuple[int, bytes]:
-    name, _, rest = log_key.strip().partition("+")
+    name, _, rest = log_key.partition("\n")[0].partition("+")
     key = base64.b64decode(rest.partition("+")[2])
     text, _, signatures = note.partition("\n\n")
-    (signature,) = (line for line in signatures.splitlines() if line.startswith(f"\u2014 {name} "))
-    signed = base64.b64decode(signature.rpartition(" ")[2])
-    if key[0] != 1 or signed[:4] != hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]:
+    lines = [line for line in signatures.splitlines() if line.startswith(f"\u2014 {name} ")]
+    key_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
+    ours = [one for line in lines if (one := base64.b64decode(line.rpartition(" ")[2]))[:4] == key_id]
+    if key[0] != 1 or len(ours) != 1:
         raise ValueError("another key")
+    (signed,) = ours
     Ed25519PublicKey.from_public_bytes(key[1:]).verify(signed[4:], f"{text}\n".encode())
     _, size, root = text.split("\n")[:3]
     return int(size), base64.b64decode(root)

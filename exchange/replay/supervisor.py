@@ -24,6 +24,7 @@ from exchange.auth import Role
 from exchange.jobs import set_virtual_time
 from exchange.migrations import upgrade
 from exchange.parties.actions import register_client
+from exchange.registry import keys
 from exchange.replay.client import ApiClient, party_key, public_jwk
 from exchange.services import open_services
 from exchange.settings import Settings, to_environment
@@ -127,6 +128,7 @@ def _enter_operator(settings: Settings, *, now: datetime) -> None:
     services = open_services(settings)
     with services.database.transaction() as session:
         set_virtual_time(session, moment=now)
+        keys.found(session, services=services, now=now)
         client_id = register_client(
             session,
             role=Role.OPERATOR,

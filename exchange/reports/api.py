@@ -38,7 +38,10 @@ def show_asset(call: Call, asset_id: str) -> dict[str, Any]:
 @room.operation("/assets/<asset_id>/records", roles=READERS, result=ChainShown)
 def show_records(call: Call, asset_id: str) -> dict[str, Any]:
     """An asset's signed life, to be verified without us."""
-    disclosed = queries.sees_disclosures(_asset(call, asset_id), call.caller)
+    disclosed = queries.sees_disclosures(_asset(call, asset_id), call.caller) or (
+        call.caller.role is Role.FUNDER
+        and queries.holds_part(call.session, funder_id=str(call.caller.party_id), asset_id=asset_id)
+    )
     return {"items": chain(call.session, asset_id=asset_id, disclosed=disclosed)}
 
 

@@ -9,31 +9,49 @@ from exchange.auth import Caller, Role
 from scoring.grades import NAMES as GRADES
 
 ASSETS = """
-    SELECT receivable.asset_id, receivable.product, receivable.currency, receivable.face_minor, receivable.issue_date,
-           receivable.due_date, receivable.recourse, receivable.originator_id,
+    SELECT known.asset_id, receivable.product, receivable.currency,
+           coalesce(claim.face_minor, confirmation.face_minor, receivable.face_minor) AS face_minor,
+           receivable.issue_date, coalesce(confirmation.due_date, receivable.due_date) AS due_date, receivable.recourse,
+           receivable.originator_id,
+           EXISTS (SELECT FROM supersession WHERE supersession.asset_id = receivable.asset_id) AS superseded,
+           CASE WHEN approval.asset_id IS NOT NULL THEN coalesce(approval.outcome, 'awaited') END AS approval,
+           EXISTS (SELECT FROM requested_answer WHERE requested_answer.asset_id = receivable.asset_id) AS requested,
            confirmation.outcome AS confirmation, confirmation.grade AS confirmation_grade,
            decision.grade, decision.pd_ppm, decision.late_ppm, decision.expected_loss_ppm, decision.reasons,
            decision.model_version, claim.state AS claim, claim.outstanding_minor, claim.pool_id,
            CASE WHEN claim.state IN ('assigned', 'closed') THEN pool.funder_id END AS holder,
            performance.kind AS performance
-    FROM receivable
+    FROM (
+        SELECT asset_id, asset_id AS root_id FROM receivable
+        UNION ALL SELECT asset_id, root_id FROM claim WHERE parent_id IS NOT NULL
+    ) AS known
+    JOIN receivable ON receivable.asset_id = known.root_id
     LEFT JOIN confirmation ON confirmation.asset_id = receivable.asset_id
+    LEFT JOIN approval ON approval.asset_id = receivable.asset_id
     LEFT JOIN decision ON decision.asset_id = receivable.asset_id
-    LEFT JOIN claim ON claim.asset_id = receivable.asset_id
+    LEFT JOIN claim ON claim.asset_id = known.asset_id
     LEFT JOIN pool ON pool.pool_id = claim.pool_id
     LEFT JOIN LATERAL (
         SELECT kind FROM servicing_fact
-        WHERE servicing_fact.asset_id = receivable.asset_id AND days_past_due > 0
+        WHERE servicing_fact.asset_id = known.asset_id AND days_past_due > 0
         ORDER BY business_date DESC LIMIT 1
     ) AS performance ON true
+"""
+
+PART_OF_PARTY = """
+    EXISTS (
+        SELECT FROM claim AS part JOIN pool AS own ON own.pool_id = part.pool_id
+        WHERE part.root_id = claim.root_id AND part.parent_id IS NOT NULL
+          AND own.funder_id = :party AND part.state IN ('assigned', 'closed')
+    )
 """
 
 
 def assets(session: Session, *, caller: Caller, after: str | None, limit: int) -> list[dict[str, Any]]:
     """The assets a caller may see, by id."""
     query = text(
-        f"{ASSETS} WHERE {_visible(caller)} AND (cast(:after AS text) IS NULL OR receivable.asset_id > :after) "
-        "ORDER BY receivable.asset_id LIMIT :limit"
+        f"{ASSETS} WHERE {_visible(caller)} AND (cast(:after AS text) IS NULL OR known.asset_id > :after) "
+        "ORDER BY known.asset_id LIMIT :limit"
     )
     rows = session.execute(query, {"party": caller.party_id, "after": after, "limit": limit}).mappings()
     return [_shown(dict(row), caller) for row in rows]
@@ -41,7 +59,7 @@ def assets(session: Session, *, caller: Caller, after: str | None, limit: int) -
 
 def asset(session: Session, *, caller: Caller, asset_id: str) -> dict[str, Any] | None:
     """One asset, if the caller may see it."""
-    query = text(f"{ASSETS} WHERE receivable.asset_id = :id AND {_visible(caller)}")
+    query = text(f"{ASSETS} WHERE known.asset_id = :id AND {_visible(caller)}")
     row = session.execute(query, {"id": asset_id, "party": caller.party_id}).mappings().first()
     return None if row is None else _shown(dict(row), caller)
 
@@ -62,6 +80,14 @@ def positions(session: Session, *, funder_id: str) -> list[dict[str, Any]]:
     return [dict(row) for row in session.execute(query, {"funder_id": funder_id}).mappings()]
 
 
+def holds_part(session: Session, *, funder_id: str, asset_id: str) -> bool:
+    """Whether a funder holds a part of an asset that was split: it may see what its part came from."""
+    query = text(f"""
+        SELECT EXISTS (SELECT FROM claim WHERE asset_id = :id AND state = 'split' AND {PART_OF_PARTY} )
+    """)  # noqa: S608 - a constant of ours
+    return bool(session.execute(query, {"id": asset_id, "party": funder_id}).scalar_one())
+
+
 def sees_disclosures(asset: dict[str, Any], caller: Caller) -> bool:
     """Whether the caller may see who owes an asset: its holder and originator, not one to whom it is offered."""
     if caller.role is Role.FUNDER:
@@ -74,22 +100,26 @@ def _visible(caller: Caller) -> str:
     if caller.role is Role.PLATFORM:
         return "receivable.originator_id = :party"
     if caller.role is Role.FUNDER:
-        return "pool.funder_id = :party"
+        return f"(pool.funder_id = :party OR (claim.state = 'split' AND {PART_OF_PARTY}))"
     return "cast(:party AS text) IS NULL"
 
 
 def _shown(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     row["grade"] = None if row["grade"] is None else GRADES[row["grade"]]
-    row["state"] = _state(row)
+    row["state"] = _state(row, approval=row.pop("approval"), requested=row.pop("requested"))
+    if row.pop("superseded"):
+        row["state"] = "void"
     if caller.role is Role.PLATFORM:
         row["holder"] = row["pool_id"] = None
     return row
 
 
-def _state(row: dict[str, Any]) -> str:
-    """The asset's title document: submitted, void, confirmed, extinguished."""
-    if row["confirmation"] is None:
-        return "submitted"
-    if row["confirmation"] == "refused":
+def _state(row: dict[str, Any], *, approval: str | None, requested: bool) -> str:
+    """The asset's title document: submitted, awaiting approval or confirmation, void, confirmed, extinguished."""
+    if approval == "declined" or row["confirmation"] == "refused":
         return "void"
-    return "extinguished" if row["claim"] == "closed" else "confirmed"
+    if row["confirmation"] is not None:
+        return "extinguished" if row["claim"] == "closed" else "confirmed"
+    if approval == "awaited":
+        return "awaiting_approval"
+    return "awaiting_confirmation" if requested else "submitted"

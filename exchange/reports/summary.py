@@ -23,14 +23,16 @@ OPEN = {"open": NOT_SETTLED}
 
 VOLUME = """
     SELECT receivable.currency, count(*) AS submitted, sum(receivable.face_minor)::bigint AS submitted_minor,
-           count(*) FILTER (WHERE confirmation.outcome = 'accepted') AS confirmed,
-           coalesce(sum(receivable.face_minor) FILTER (WHERE confirmation.outcome = 'accepted'), 0)::bigint
-               AS confirmed_minor,
+           count(confirmation.face_minor) AS confirmed,
+           coalesce(sum(confirmation.face_minor), 0)::bigint AS confirmed_minor,
            count(bought.asset_id) AS financed, coalesce(sum(bought.face_minor), 0)::bigint AS financed_minor,
            coalesce(sum(bought.price_minor), 0)::bigint AS price_minor
     FROM receivable
     LEFT JOIN confirmation ON confirmation.asset_id = receivable.asset_id
-    LEFT JOIN pool_asset AS bought ON bought.asset_id = receivable.asset_id AND bought.bought_on IS NOT NULL
+    LEFT JOIN (
+        SELECT claim.root_id AS asset_id, sum(pool_asset.face_minor) AS face_minor, sum(price_minor) AS price_minor
+        FROM pool_asset JOIN claim ON claim.asset_id = pool_asset.asset_id WHERE bought_on IS NOT NULL GROUP BY 1
+    ) AS bought ON bought.asset_id = receivable.asset_id
     GROUP BY 1 ORDER BY 1
 """
 
@@ -41,7 +43,8 @@ YIELD = """
            sum(price_minor::numeric * greatest(DATE '1970-01-01' + trade.settled_day - bought_on, 1)) AS price_days
     FROM pool_asset
     JOIN pool ON pool.pool_id = pool_asset.pool_id
-    JOIN trade ON trade.trade_id = pool_asset.asset_id
+    JOIN claim ON claim.asset_id = pool_asset.asset_id
+    JOIN trade ON trade.trade_id = claim.root_id
     WHERE bought_on IS NOT NULL AND trade.settled_day < :open
     GROUP BY 1 ORDER BY 1
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from sqlalchemy import insert, select, text
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
 from exchange import jobs
@@ -83,6 +83,11 @@ def learn_settlements(session: Session, *, settled: Mapping[str, date]) -> None:
     session.execute(update, {"ids": list(settled), "days": days, "open": NOT_SETTLED})
 
 
+def forget(session: Session, *, asset_ids: Sequence[str]) -> None:
+    """Take out of the trade facts what never was a trade."""
+    session.execute(delete(Trade).where(Trade.trade_id.in_(asset_ids)))
+
+
 _models: dict[str, Model] = {}
 
 
@@ -95,11 +100,13 @@ def _read_model(body: str) -> Model:
 
 def _asked(session: Session, asset_ids: Sequence[str]) -> list[Asked]:
     query = text("""
-        SELECT asset_id, obligor.number, seller.number, currency, face_minor, issue_date, due_date, originator_id
+        SELECT asset_id, obligor.number, seller.number, currency, confirmation.face_minor, issue_date,
+               confirmation.due_date, originator_id
         FROM receivable
+        JOIN confirmation USING (asset_id)
         JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
         JOIN company AS seller ON seller.company_id = receivable.seller_id
-        WHERE asset_id = ANY(:ids) AND NOT EXISTS (SELECT FROM decision WHERE decision.asset_id = receivable.asset_id)
+        WHERE asset_id = ANY(:ids) AND NOT EXISTS (SELECT FROM decision WHERE decision.asset_id = confirmation.asset_id)
         ORDER BY asset_id
     """)
     return [Asked(*row) for row in session.execute(query, {"ids": list(asset_ids)})]

@@ -6,8 +6,8 @@ from exchange import jobs
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
 from exchange.http import Call, Room
-from exchange.receivables.actions import Outcome
 from exchange.receivables.api import origin_of
+from exchange.receivables.outcomes import Outcome
 from exchange.risk import actions, history
 from exchange.risk.schemas import (
     HistoriesSchema,

@@ -6,11 +6,13 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from exchange.duplicates import actions as duplicates
+from exchange.duplicates.marks import Marks, invoice_mark, keys_from, stored
+from exchange.duplicates.rules import Asked
 from exchange.errors import Fault
-from exchange.ids import new_id
 from exchange.parties.actions import know_companies
-from exchange.receivables.actions import Origin, Outcome, company_facts, company_key
-from exchange.receivables.rules import fingerprint, normalised_number
+from exchange.receivables.actions import company_facts, company_key
+from exchange.receivables.outcomes import Origin, Outcome
 from exchange.risk import rules
 from exchange.risk.actions import learn, learn_settlements
 from exchange.risk.facts import day_number
@@ -64,9 +66,10 @@ def _days(item: HistoryItem) -> tuple[int, int, int]:
 
 
 def _mark(item: HistoryItem, *, services: Services, origin: Origin) -> bytes:
-    """The invoice's fingerprint, the same as if it were submitted."""
-    parts = (*company_key(item.seller, origin), normalised_number(item.invoice_number))
-    return fingerprint(services.keyring.fingerprint_key, kind="invoice", parts=parts)
+    """The invoice's mark as it is kept, the same as if it were submitted."""
+    keys = keys_from(services.keyring.fingerprint_key)
+    seller = company_key(item.seller, origin)[:]  # a plain tuple
+    return stored(keys.secret, Marks(invoice_mark(keys.group, seller=seller, number=item.invoice_number))).invoice
 
 
 def _claim(
@@ -77,18 +80,23 @@ def _claim(
     services: Services,
     origin: Origin,
 ) -> dict[int, str]:
-    """Claim the invoices' fingerprints, so that none of them can be sold as new; the ids of those that were free."""
-    first: dict[bytes, tuple[int, str]] = {}
-    for index, _ in items:
-        trade_id = new_id("trd", now=origin.now, entropy=services.entropy, purpose=marks[index].hex())
-        first.setdefault(marks[index], (index, trade_id))
-    insert = text("""
-        INSERT INTO fingerprint (fingerprint, asset_id)
-        SELECT * FROM unnest(cast(:marks AS bytea[]), cast(:ids AS text[])) ORDER BY 1
-        ON CONFLICT DO NOTHING RETURNING fingerprint
-    """)
-    parameters = {"marks": list(first), "ids": [trade_id for _, trade_id in first.values()]}
-    return dict(first[bytes(mark)] for mark in session.execute(insert, parameters).scalars())
+    """Use up the invoices, so that none of them can be sold as new; the ids of those that were free."""
+    asked = [
+        Asked(
+            origin.originator_id,
+            marks[index].hex(),
+            Marks(marks[index]),
+            item.currency,
+            item.face_minor,
+            item.face_minor,
+        )
+        for index, item in items
+    ]
+    answers = duplicates.claim(
+        session, asked=asked, prefix="trd", now=origin.now, entropy=services.entropy, consumed=True
+    )
+    pairs = zip(items, answers, strict=True)
+    return {index: answer.claim_id for (index, _), answer in pairs if answer.claim_id is not None}
 
 
 def _settle(
@@ -100,10 +108,13 @@ def _settle(
         if item.settled_date:
             told.setdefault(marks[index], (index, item.settled_date))
     query = text("""
-        SELECT fingerprint, trade_id FROM fingerprint JOIN trade ON trade.trade_id = fingerprint.asset_id
-        WHERE fingerprint = ANY(:marks) AND trade_id LIKE 'trd\\_%' AND settled_day = :open
-          AND originator_id = :originator_id
-        ORDER BY trade_id FOR UPDATE OF trade
+        SELECT invoice.mark, trade.trade_id
+        FROM invoice
+        JOIN invoice_claim AS claim ON claim.invoice_id = invoice.invoice_id
+        JOIN trade ON trade.trade_id = claim.claim_id
+        WHERE invoice.mark = ANY(:marks) AND trade.trade_id LIKE 'trd\\_%' AND trade.settled_day = :open
+          AND trade.originator_id = :originator_id
+        ORDER BY trade.trade_id FOR UPDATE OF trade
     """)
     rows = session.execute(query, {"marks": list(told), "open": NOT_SETTLED, "originator_id": originator_id}).all()
     found = {bytes(mark): trade_id for mark, trade_id in rows}

@@ -25,9 +25,12 @@ PUBLIC = {
     "/log/checkpoint",  # the log is public: that is its use
     "/log/tile/<path:place>",
     "/log/proof/<int:index>",
+    "/log/status",
     "/.well-known/jwks.json",
     "/.well-known/log-key",
     "/.well-known/callback-key.json",
+    "/confirm/<token>",  # an obligor's link: the token is what lets in
+    "/confirm/static/<path:filename>",
     "/console/<path:filename>",  # style sheets
 }
 CONSOLE = {"/", "/assets", "/assets/<asset_id>", "/pools/<pool_id>", "/checks"}
@@ -90,7 +93,9 @@ def test_operations_say_what_they_are() -> None:
 def test_what_moves_value_takes_a_key() -> None:
     """Every POST of a platform or funder, and the operator's receipts: repeated, they do nothing twice."""
     without = {operation.name for operation in OPERATIONS if operation.method == "POST" and not operation.idempotent}
-    assert without == {"create_originator", "create_funder"}
+    clients = {"create_originator", "create_originator_client", "create_funder", "create_partner", "create_obligor"}
+    links = {"create_confirmation_requests"}  # repeats itself, and no answer kept under a key may hold a link
+    assert without == clients | links
     assert {operation.method for operation in OPERATIONS if operation.idempotent} == {"POST"}
 
 

@@ -17,13 +17,37 @@ EXTRA = {
     ("settlement", "claims"),  # a claim that gets smaller, whatever the reason
     ("settlement", "dilution"),  # credit notes
     ("settlement", "receipts"),  # bank lines
+    ("title", "encumbrances"),  # rights of others in a claim, with a life of their own
+    ("title", "history"),  # who held what when, from signed facts alone
+    ("title", "notices"),  # what obligors and the public registry are told
+    ("title", "papers"),  # the words of a notice, the lines of a filing
     ("callbacks", "delivery"),  # sends outside any transaction, which no action may
     ("callbacks", "transport"),  # the way out: resolve, check the address, connect to it
     ("callbacks", "verifier"),  # for receivers: has no part in sending
+    ("duplicates", "clashes"),  # what is noted of two claims, and who is told
+    ("duplicates", "marks"),  # for partners: how an invoice becomes marks
+    ("duplicates", "similar"),  # the search for look-alikes
+    ("operations", "bookkeeping"),  # the command `exchange books`
     ("parties", "assertion"),  # how a client proves its key
+    ("receivables", "answer_schemas"),  # the wire of asking; `schemas` has what is said
+    ("receivables", "approvals"),  # the second pair of eyes
+    ("receivables", "confirmations"),  # the obligor's answer, whoever brings it
+    ("receivables", "documents"),  # papers, hashed
+    ("receivables", "forms"),  # what a person wrote into the page
+    ("receivables", "outcomes"),  # who calls, what became of an item: for every action here
+    ("receivables", "pages"),  # the page behind an obligor's link
+    ("receivables", "requests"),  # links, and silence
     ("risk", "facts"),  # rows into the columns that scoring reads
     ("risk", "history"),  # facts from before the exchange
+    ("registry", "commands"),  # `exchange keys`
+    ("registry", "keys"),  # the lives of the keys that sign
+    ("registry", "sealing"),  # signs what waits, outside any business transaction
     ("registry", "checkpoints"),  # signs what the log holds, outside the transactions that fill it
+    ("registry", "consistency"),  # what log, chains and guard must say of each other
+    ("registry", "guard"),  # the last checkpoint, apart from the data
+    ("registry", "progress"),  # how far the log is
+    ("registry", "waiting"),  # for callers who wait until they are covered
+    ("registry", "witnesses"),  # asks them, outside any transaction
     ("risk", "limits"),  # a ledger of its own
 }
 PURE = ("flask", "flask_smorest", "sqlalchemy", "psycopg", "exchange.clock", "exchange.db")

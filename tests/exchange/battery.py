@@ -9,8 +9,10 @@ from tests.exchange.house import CONTRACT, mandate, receivable
 
 DAY = "2026-03-02"
 ASSET = "ast_01h455vb4pex5vsknk084sn02q"
+ORIGINATOR = "org_01h455vb4pex5vsknk084sn02q"
 OFFER = "ofr_01h455vb4pex5vsknk084sn02q"
 JWK = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+CLAIM = "icl_01h455vb4pex5vsknk084sn02q"
 DOCUMENTS = [{"kind": "invoice", "sha256": "0" * 64}]
 
 SELLER = {
@@ -21,8 +23,15 @@ SELLER = {
     "region": "Zhejiang",
     "controller": {"national_id": "110101199003071234"},
 }
-SUBMISSION = receivable("INV-1", documents=DOCUMENTS, seller=SELLER)
-CONFIRMATION = {"asset_id": ASSET, "outcome": "refused", "grade": "explicit", "confirmed_date": DAY, "reason": "no"}
+SUBMISSION = receivable("INV-1", documents=DOCUMENTS, seller=SELLER, invoice_face_minor=10**9)
+ANSWER = {
+    "asset_id": ASSET,
+    "outcome": "corrected",
+    "due_date": "2026-05-02",
+    "reason_code": "other",
+    "reason": "no",
+}
+CONFIRMATION = ANSWER | {"grade": "explicit", "confirmed_date": DAY}
 CREDIT_NOTE = {"asset_id": ASSET, "number": "CN-1", "amount_minor": 1, "reason": "return", "issue_date": DAY}
 RECEIPT = {
     "bank_reference": "B-1",
@@ -43,20 +52,72 @@ TRADE = {
     "settled_date": "2025-02-03",
 }
 
+BLIND = {
+    "invoice": "a" * 64,
+    "currency": "CNY",
+    "invoice_face_minor": 1000,
+    "amount_minor": 400,
+    "documents": ["b" * 64],
+    "similar": [{"kind": "order", "mark": "c" * 64}],
+}
+
+TRANSFER = {
+    "asset_id": ASSET,
+    "holder": {"scheme": "platform", "value": "supplier-1", "name": "A supplier"},
+    "effective_date": DAY,
+    "recourse": "with",
+}
+ENCUMBRANCE = {
+    "asset_id": ASSET,
+    "kind": "pledge",
+    "beneficiary": "A bank",
+    "ground": "a contract",
+    "amount_minor": 1,
+    "priority": 1,
+}
+FILING = {"asset_id": ASSET, "number": "F-1", "filed_date": DAY, "expires_date": "2027-03-02"}
+
 BULK: dict[str, dict[str, Any]] = {
+    "split_assets": {"asset_id": ASSET, "amounts_minor": [1, 2]},
+    "transfer_assets": TRANSFER,
+    "encumber_assets": ENCUMBRANCE,
+    "keep_filings": FILING,
     "submit_receivables": SUBMISSION,
     "confirm_receivables": CONFIRMATION,
+    "answer_receivables": ANSWER,
+    "approve_receivables": {"asset_id": ASSET, "outcome": "declined", "reason": "no order"},
+    "create_confirmation_requests": {"asset_id": ASSET, "valid_days": 30},
     "post_credit_notes": CREDIT_NOTE,
+    "correct_assets": {"asset_id": ASSET, "reason": "clerical_error", "invoice_number": "INV-1"},
+    "supersede_assets": {"asset_id": ASSET, "reason": "wrong_terms", "replacement": SUBMISSION},
     "post_receipts": RECEIPT,
     "keep_trade_history": TRADE,
+    "check_invoices": BLIND,
+    "claim_invoices": BLIND,
 }
 """One right item for each bulk operation."""
 
 SINGLE: dict[str, dict[str, Any]] = {
+    "release_encumbrance": {"reason": "repaid"},
+    "acknowledge_notice": {"acknowledged_date": DAY, "evidence": "0" * 64},
     "put_callback_endpoint": {"url": "https://funder.example/callbacks"},
     "move_clock": {"now": "2026-03-02T02:00:00Z"},
     "create_funder": {"name": "A fund", "public_jwk": JWK},
     "create_originator": {"name": "A platform", "public_jwk": JWK},
+    "create_partner": {"name": "Another platform", "public_jwk": JWK},
+    "release_invoice_claim": {"reason": "cancelled"},
+    "create_originator_client": {"public_jwk": JWK},
+    "create_obligor": {
+        "scheme": "platform",
+        "value": "obligor-1",
+        "name": "A plant",
+        "originator_id": ORIGINATOR,
+        "public_jwk": JWK,
+    },
+    "put_policy": {
+        "approvals": [{"currency": "CNY", "over_minor": 100}],
+        "silence": [{"product": "working_capital", "jurisdiction": "CN", "after_days": 15}],
+    },
     "create_mandate": mandate(advance_bps=9000, auto_commit=False, rank=1, grade_spreads_bps=[0, 10]),
     "train_model": {"horizon_days": 30},
     "commit_to_offer": {"asset_ids": [ASSET]},
@@ -77,7 +138,9 @@ class Operation(NamedTuple):
 
     def at(self, **parts: str) -> str:
         """The path with its parameters filled in, with ids that nobody has where none are given."""
-        known = {"asset_id": ASSET, "offer_id": OFFER, "mandate_id": "mdt_01h455vb4pex5vsknk084sn02q"} | parts
+        known = {"asset_id": ASSET, "offer_id": OFFER, "mandate_id": "mdt_01h455vb4pex5vsknk084sn02q"}
+        known |= {"encumbrance_id": "enc_01h455vb4pex5vsknk084sn02q", "notice_id": "ntc_01h455vb4pex5vsknk084sn02q"}
+        known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts
         return self.path.format(**known)
 
     @property
@@ -98,7 +161,7 @@ def operations() -> Iterator[Operation]:
                 method=method.upper(),
                 path=path,
                 roles=tuple(one["x-roles"]),
-                reads_body="requestBody" in one,
+                reads_body="application/json" in one.get("requestBody", {}).get("content", {}),
                 idempotent="Idempotency-Key" in names,
             )
 
@@ -215,7 +278,18 @@ def _wrong_for(value: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - a JSON value
         return (*NEVER, *NOT_NUMBERS)
     if value.startswith("20"):
         return (*NEVER, *NOT_TEXT, *NOT_DATES)
-    if value in {"without", "explicit", "refused", "return", "platform", "receivable_factoring", "OKP", "Ed25519"}:
+    if value in {
+        "without",
+        "explicit",
+        "refused",
+        "return",
+        "platform",
+        "receivable_factoring",
+        "OKP",
+        "Ed25519",
+        "with",
+        "pledge",
+    }:
         return (*NEVER, *NOT_TEXT, *NOT_WORDS)
     return (*NEVER, *NOT_TEXT)
 

@@ -23,7 +23,7 @@ from exchange.callbacks import actions as callbacks
 from exchange.clock import system_now
 from exchange.operations.queries import checks
 from exchange.parties.actions import register_client
-from exchange.registry import actions as registry
+from exchange.registry import sealing
 from exchange.services import Services
 from ledger.encoding import base64url
 
@@ -156,7 +156,7 @@ class House:
         with services.database.transaction() as session:
             now = services.clock.now(session)
             jobs.fire(session, schedule=worker.SCHEDULE, now=now, time_zone=services.settings.time_zone)
-        while self._one_job() or registry.seal(services):
+        while self._one_job() or sealing.seal(services):
             pass
         with services.database.transaction() as session:
             callbacks.publish(session, entropy=services.entropy, now=system_now())

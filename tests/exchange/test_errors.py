@@ -41,25 +41,25 @@ class Callers:
     """A house, with a client for each role."""
 
     def __init__(self, house: House) -> None:
-        key = make_key("auditor")
-        with house.services.database.transaction() as session:
-            auditor = register_client(
-                session,
-                role=Role.AUDITOR,
-                party_id=None,
-                public_jwk=public_jwk(key),
-                now=OPENING,
-                entropy=house.services.entropy,
-            )
         self.house = house
         self.clients = {
             "operator": house.operator,
             "platform": house.platform,
             "funder": house.funders[0],
-            "auditor": Client(house.app.test_client(), auditor, key),
+            "auditor": self._enter(Role.AUDITOR, None),
+            "obligor": self._enter(Role.OBLIGOR, "com_01h455vb4pex5vsknk084sn02q"),
+            "partner": self._enter(Role.PARTNER, "ptr_01h455vb4pex5vsknk084sn02q"),
         }
         for client in self.clients.values():
             client.token = client.sign_in()
+
+    def _enter(self, role: Role, party_id: str | None) -> Client:
+        """A client of a role, whoever its party is."""
+        key, services = make_key(role), self.house.services
+        values = {"role": role, "party_id": party_id, "public_jwk": public_jwk(key), "now": OPENING}
+        with services.database.transaction() as session:
+            client_id = register_client(session, entropy=services.entropy, **values)  # type: ignore[arg-type]  # mixed
+        return Client(self.house.app.test_client(), client_id, key)
 
     def send(self, operation: Operation, raw: bytes | None = None, **changes: Any) -> TestResponse:  # noqa: ANN401 - any
         """A request by a client that may make it, unless `client` is another; `path` and `headers` at will."""
@@ -269,7 +269,7 @@ def test_paths_to_nothing(callers: Callers, name: str) -> None:
     """Ids that nobody has and ids that are none: 404, whatever they are written with."""
     operation = ALL[name]
     with callers.nothing_stored("idempotency_outcome"):  # that there is no such offer is an answer, and kept
-        for part in ("asset_id", "offer_id", "mandate_id"):
+        for part in ("asset_id", "offer_id", "mandate_id", "originator_id", "kind", "claim_id"):
             for junk in PATHS:
                 path = operation.at(**{part: junk})
                 assert check_problem(callers.send(operation, path=path), 404)["code"] == "not_found"

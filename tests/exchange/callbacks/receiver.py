@@ -83,10 +83,8 @@ def listening() -> Iterator[Receiver]:
         def handle_error(self, request: object, client_address: object) -> None:
             """A client that goes away is what some tests are about."""
 
-    # An address of this process alone: a test in another may still call a port that was closed there and is open here.
-    address = ".".join(map(str, (127, *(os.getpid() % 2**22).to_bytes(3))))
-    server = Server((address, 0), Handler)
-    book.url = f"http://{address}:{server.server_address[1]}"
+    server = Server((own_address(), 0), Handler)
+    book.url = f"http://{own_address()}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield book
@@ -94,3 +92,8 @@ def listening() -> Iterator[Receiver]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def own_address() -> str:
+    """An address of this process alone: a test in another may still call a port that is closed there by now."""
+    return ".".join(map(str, (127, *(os.getpid() % 2**22).to_bytes(3))))

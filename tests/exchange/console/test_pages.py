@@ -12,6 +12,7 @@ from sqlalchemy import event, text
 from exchange.db import Database
 from tests.exchange.console.conftest import HOSTILE, browse
 from tests.exchange.house import House, receivable
+from tests.exchange.owner import as_owner
 
 SVG = re.compile(r"<svg class=\"plot\".*?</svg>", re.DOTALL)
 ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
@@ -49,8 +50,8 @@ def test_first_page_counts_states(first: str) -> None:
     """Every state of title and claim, with its number, face and debt; what was never an asset owes nothing known."""
     told = rows(first)
     for row in (
-        "submitted|waiting for the obligor's answer|1|CNY 10,000.00|–",
-        "void|refused by the obligor|1|CNY 10,000.00|–",
+        "submitted|entered; its obligor is not asked yet|1|CNY 10,000.00|–",
+        "void|refused by the obligor, or declined by the originator|1|CNY 10,000.00|–",
         "free|confirmed, free to be offered|1|CNY 10,000.00|10,000.00",
         "assigned|held by a funder|2|CNY 20,000.00|19,990.00",
         "assigned|held by a funder|1|JPY 300,000|300,000",
@@ -191,7 +192,7 @@ def test_checks_page_is_clean(browser: FlaskClient) -> None:
 def test_checks_page_names_what_is_wrong(house: House) -> None:
     """A signed checkpoint that somebody changed is found and named."""
     house.submit(receivable("CN-1"))
-    with house.services.database.transaction() as session:
+    with as_owner(house.services.database) as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text("UPDATE log_checkpoint SET root = sha256(root)"))
     page = browse(house.services).get("/checks").text

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from exchange.auth import Role
 from exchange.operations import rules
 from tests.exchange.house import House, receivable
+from tests.exchange.owner import as_owner
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 
@@ -107,7 +108,7 @@ def test_checks_find_what_is_wrong(house: House) -> None:
     house.deposit(0, 1000)
     house.submit(receivable("A"))
     assert house.operator.get("/v1/checks") == {"books": [], "log": []}
-    with house.services.database.transaction() as session:
+    with as_owner(house.services.database) as session:
         session.execute(text("SET LOCAL session_replication_role = replica"))
         session.execute(text("UPDATE books_balances SET balance_minor = balance_minor + 1 WHERE balance_minor > 0"))
         session.execute(text("UPDATE log_checkpoint SET note = replace(note, 'exchange', 'another')"))

@@ -13,9 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from exchange.jobs import WorkItem
+from exchange.registry.queries import record_keys
 from exchange.risk import actions
 from exchange.risk.facts import all_trades
 from exchange.risk.models import Decision, ScoringModel
+from ledger.keys import keyring
 from ledger.records import open_record
 from scoring import features
 from scoring.facts import Trades
@@ -161,9 +163,8 @@ def test_the_record_vouches_for_the_inputs(trained: House) -> None:
     """The signed record names model, numbers and the hash of the features."""
     (asset_id,) = trained.submit(receivable("VOUCHED"))
     link = trained.platform.get(f"/v1/assets/{asset_id}/records")["items"][1]
-    signer = trained.services.keyring.record_signer
-    body = open_record(link["jws"], keys={signer.kid: signer.public_key}).body
     with trained.services.database.transaction() as session:
+        body = open_record(link["jws"], keys=keyring(record_keys(session))).body
         (row,) = decisions(session, [asset_id])
     assert body["inputs"] == hashlib.sha256(row.features).hexdigest()
     names = ("pd_ppm", "late_ppm", "days_late", "lgd_bps", "expected_loss_ppm", "reasons")

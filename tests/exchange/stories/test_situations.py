@@ -69,7 +69,7 @@ def test_default_and_charge_off(house: House) -> None:
     shown = asset(house, asset_id)
     assert (shown["claim"], shown["state"], shown["performance"]) == ("closed", "extinguished", "charge_off")
     records = [record["kind"] for record in house.funders[0].get(f"/v1/assets/{asset_id}/records")["items"]]
-    assert records[-3:] == ["asset.charge_off", "asset.paid", "asset.paid"]
+    assert records[-4:] == ["asset.charge_off", "asset.paid", "asset.paid", "asset.released"]
 
 
 def test_dilution_that_the_seller_pays(house: House) -> None:

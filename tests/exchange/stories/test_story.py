@@ -6,9 +6,11 @@ CHAIN = [
     "asset.confirmed",
     "asset.scored",
     "asset.assigned",
+    "asset.notice_given",
     "asset.late_1",
     "asset.paid",
     "asset.paid",
+    "asset.released",
 ]
 TOLD = [
     "deposit.received",
