@@ -29,6 +29,7 @@ from exchange.registry.witnesses import Asking
 from exchange.risk import jobs as risk
 from exchange.services import Services
 from exchange.servicing import jobs as servicing
+from exchange.settlement import jobs as settlement
 from exchange.title import jobs as title
 
 HANDLERS: dict[str, Handler] = {
@@ -45,6 +46,8 @@ HANDLERS: dict[str, Handler] = {
     "funding.purchase": funding.purchase,
     "servicing.close_day": servicing.close_day,
     "servicing.close_assets": servicing.close_assets,
+    "settlement.match_lines": settlement.match_lines,
+    "settlement.take_back": settlement.take_back,
 }
 
 SCHEDULE: dict[str, str] = {

@@ -26,7 +26,9 @@ EVENT_TYPES = frozenset({
     "asset.diluted",
     "asset.duplicate_claimed",
     "collection.distributed",
+    "collection.reversed",
     "deposit.received",
+    "deposit.reversed",
 })  # fmt: skip
 MAX_DATA_BYTES = 19_000
 """Leaves the envelope room under the 20 kB that Standard Webhooks sets for a body."""

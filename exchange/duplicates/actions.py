@@ -12,11 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from exchange import jobs
-from exchange.db import copy_rows
 from exchange.duplicates import clashes, rules, similar
 from exchange.duplicates.clashes import Sighting
-from exchange.duplicates.marks import joined
-from exchange.duplicates.models import InvoiceClaim, Likeness
+from exchange.duplicates.marks import joined, listed
 from exchange.duplicates.rules import Asked, Invoice, Verdict
 from exchange.duplicates.similar import Suspect
 from exchange.entropy import Entropy
@@ -56,7 +54,7 @@ def claim(
     """
     if not asked:
         return []
-    alone = session.execute(text("SELECT pg_try_advisory_xact_lock(hashtext('duplicates.claim'))")).scalar_one()
+    alone = is_alone(session)
     verdicts = _judge(session, asked)
     claim_ids = [
         None if verdict.code else _name(one, verdict.ordinal, prefix=prefix, now=now, entropy=entropy)
@@ -69,23 +67,34 @@ def claim(
     ]
     sightings = similar.find(session, suspects=suspects)
     _store(session, asked, verdicts, claim_ids, now=now, consumed=consumed)
+    remember(session, suspects)
     new = {claim_id for claim_id in claim_ids if claim_id}
     clashes.note_refused(session, asked=asked, verdicts=verdicts, new=new, now=now)
     clashes.note_similar(session, sightings=sightings, new=new, now=now)
     if suspects and not alone:
-        jobs.enqueue(session, job=SCREEN_JOB, payload={"suspects": [one.as_json() for one in suspects]})
+        screen_later(session, suspects)
     seen: dict[str, list[Sighting]] = {}
     for sighting in sightings:
         seen.setdefault(sighting.asked_id, []).append(sighting)
     return [
-        Answer(claim_id, verdict.code, verdict.free_minor, *_told(seen.get(claim_id or "", ()), one.holder_id))
+        Answer(claim_id, verdict.code, verdict.free_minor, *told(seen.get(claim_id or "", ()), one.holder_id))
         for one, verdict, claim_id in zip(asked, verdicts, claim_ids, strict=True)
     ]
 
 
+def is_alone(session: Session) -> bool:
+    """Whether nobody else is entering likenesses now: what follows sees all, and is seen by whoever comes after."""
+    return bool(session.execute(text("SELECT pg_try_advisory_xact_lock(hashtext('duplicates.claim'))")).scalar_one())
+
+
+def screen_later(session: Session, suspects: Sequence[Suspect]) -> None:
+    """Have these looked at again, for likenesses to what others were entering meanwhile."""
+    jobs.enqueue(session, job=SCREEN_JOB, payload={"suspects": [one.as_json() for one in suspects]})
+
+
 def release_claims(session: Session, *, claim_ids: Sequence[str], now: datetime) -> None:
     """What was refused or void never was: its share of the invoice is free again. Claims that have ended stay so."""
-    _lock(session, claim_ids)
+    lock(session, claim_ids)
     release = text("""
         WITH ended AS (
             UPDATE invoice_claim SET state = 'released', ended_at = :now
@@ -100,7 +109,7 @@ def release_claims(session: Session, *, claim_ids: Sequence[str], now: datetime)
 
 def consume_claims(session: Session, *, claim_ids: Sequence[str], now: datetime) -> None:
     """What was repaid stays claimed for ever: a paid invoice is not financed again."""
-    _lock(session, claim_ids)
+    lock(session, claim_ids)
     consume = text("""
         UPDATE invoice_claim SET state = 'consumed', ended_at = :now WHERE claim_id = ANY(:ids) AND state = 'live'
     """)
@@ -113,7 +122,7 @@ def reduce_claims(session: Session, *, reductions: Mapping[str, int]) -> None:
     That part of the invoice is owed to nobody any more, so it is not free for others either.
     """
     amounts = {claim_id: amount for claim_id, amount in reductions.items() if amount > 0}
-    _lock(session, list(amounts))
+    lock(session, list(amounts))
     reduce = text("""
         WITH reduced AS (
             UPDATE invoice_claim AS claim SET amount_minor = claim.amount_minor - least(claim.amount_minor, less.amount)
@@ -130,7 +139,7 @@ def reduce_claims(session: Session, *, reductions: Mapping[str, int]) -> None:
 
 def end_claim(session: Session, *, claim_id: str, holder_id: str, repaid: bool, now: datetime) -> None:
     """End a partner's claim; refuses what is not its own (`NotFound`) and what has ended (`ClaimEnded`)."""
-    _lock(session, [claim_id])
+    lock(session, [claim_id])
     query = text("SELECT state FROM invoice_claim WHERE claim_id = :id AND holder_id = :holder_id")
     state = session.execute(query, {"id": claim_id, "holder_id": holder_id}).scalar_one_or_none()
     if state is None:
@@ -195,9 +204,9 @@ def _lock_invoices(
     """)
     parameters = {
         "marks": joined(first),
-        "currencies": [one.currency for one in first.values()],
-        "faces": [one.face_minor for one in first.values()],
-        "amounts": [one.amount_minor for one in first.values()],
+        "currencies": listed(one.currency for one in first.values()),
+        "faces": listed(one.face_minor for one in first.values()),
+        "amounts": listed(one.amount_minor for one in first.values()),
     }
     invoices, written = {}, {}
     for mark, invoice_id, *values, fresh in session.execute(enter, parameters):
@@ -222,7 +231,7 @@ def _lock_documents(
         ON CONFLICT (mark) DO UPDATE SET invoice_id = invoice_document.invoice_id
         RETURNING mark, invoice_id, xmax = 0 AS fresh
     """)
-    rows = session.execute(enter, {"marks": joined(first), "ids": list(first.values())}).all()
+    rows = session.execute(enter, {"marks": joined(first), "ids": listed(first.values())}).all()
     known = {one.invoice_id: one for one in invoices.values()}
     known |= load_invoices(session, {row.invoice_id for row in rows} - known.keys())
     bound = {bytes(mark): invoice_id for mark, invoice_id, _ in rows}
@@ -251,8 +260,8 @@ def _write_invoices(session: Session, invoices: Sequence[Invoice]) -> None:
     """)
     columns = zip(*(_values(one) for one in invoices), strict=True)
     names = ("currencies", "faces", "claimed", "credited", "claims")
-    values = dict(zip(names, map(list, columns), strict=True))
-    session.execute(update, values | {"ids": [one.invoice_id for one in invoices]})
+    values = dict(zip(names, map(listed, columns), strict=True))
+    session.execute(update, values | {"ids": listed(one.invoice_id for one in invoices)})
 
 
 def _write_documents(session: Session, moved: Mapping[bytes, Invoice | None]) -> None:
@@ -279,27 +288,49 @@ def _store(
     now: datetime,
     consumed: bool,
 ) -> None:
-    state, ended_at = ("consumed", now) if consumed else ("live", None)
     granted = [
-        (claim_id, one, verdict)
+        (claim_id, one, verdict.invoice.invoice_id)
         for claim_id, one, verdict in zip(claim_ids, asked, verdicts, strict=True)
         if claim_id is not None
     ]
-    columns = ("claim_id", "invoice_id", "holder_id", "amount_minor", "state", "claimed_at", "ended_at")
-    rows = (
-        (claim_id, verdict.invoice.invoice_id, one.holder_id, one.amount_minor, state, now, ended_at)
-        for claim_id, one, verdict in granted
-    )
-    copy_rows(session, InvoiceClaim.__tablename__, columns, rows)
-    likenesses = (
-        (mark, claim_id, one.face_minor)
-        for claim_id, one, _ in granted
-        for mark in dict.fromkeys(mark for _, mark in one.marks.similar)
-    )
-    copy_rows(session, Likeness.__tablename__, ("mark", "claim_id", "face_minor"), likenesses)
+    enter = text("""
+        INSERT INTO invoice_claim (claim_id, invoice_id, holder_id, amount_minor, state, claimed_at, ended_at)
+        SELECT claim_id, invoice_id, holder_id, amount_minor, :state, :now, cast(:ended_at AS timestamptz)
+        FROM unnest(cast(:ids AS text[]), cast(:invoices AS bigint[]), cast(:holders AS text[]),
+                    cast(:amounts AS bigint[]))
+             AS granted(claim_id, invoice_id, holder_id, amount_minor)
+    """)
+    parameters = {
+        "state": "consumed" if consumed else "live",
+        "now": now,
+        "ended_at": now if consumed else None,
+        "ids": listed(claim_id for claim_id, _, _ in granted),
+        "invoices": listed(invoice_id for _, _, invoice_id in granted),
+        "holders": listed(one.holder_id for _, one, _ in granted),
+        "amounts": listed(one.amount_minor for _, one, _ in granted),
+    }
+    session.execute(enter, parameters)
 
 
-def _told(sightings: Iterable[Sighting], holder_id: str) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
+def remember(session: Session, suspects: Sequence[Suspect]) -> None:
+    """Keep by what claims look like others; what is kept already stays."""
+    rows = [(mark, one.claim_id, one.face_minor) for one in suspects for _, mark in one.similar]
+    enter = text("""
+        INSERT INTO likeness (mark, claim_id, face_minor)
+        SELECT substr(:marks, (16 * place - 15)::int, 16), claim_id, face_minor
+        FROM unnest(cast(:ids AS text[]), cast(:faces AS bigint[]))
+             WITH ORDINALITY AS marked(claim_id, face_minor, place)
+        ON CONFLICT DO NOTHING
+    """)
+    parameters = {
+        "marks": joined(mark for mark, _, _ in rows),
+        "ids": listed(claim_id for _, claim_id, _ in rows),
+        "faces": listed(face_minor for _, _, face_minor in rows),
+    }
+    session.execute(enter, parameters)
+
+
+def told(sightings: Iterable[Sighting], holder_id: str) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
     """What a holder may know of likenesses: which of its own, and of the others' only kinds and how many."""
     own: list[str] = []
     elsewhere: dict[str, int] = {}
@@ -311,13 +342,13 @@ def _told(sightings: Iterable[Sighting], holder_id: str) -> tuple[tuple[str, ...
     return tuple(sorted(list(dict.fromkeys(own))[: similar.MOST_SHOWN])), tuple(elsewhere.items())
 
 
-def _lock(session: Session, claim_ids: Sequence[str]) -> None:
+def lock(session: Session, claim_ids: Sequence[str]) -> None:
     """Lock the invoices of these claims, in the order of their marks, as claiming does."""
-    lock = text("""
+    query = text("""
         SELECT FROM invoice WHERE invoice_id IN (SELECT invoice_id FROM invoice_claim WHERE claim_id = ANY(:ids))
         ORDER BY mark FOR UPDATE
     """)
-    session.execute(lock, {"ids": list(claim_ids)})
+    session.execute(query, {"ids": list(claim_ids)})
 
 
 def _values(one: Invoice) -> tuple[object, ...]:

@@ -32,9 +32,13 @@ from typing import NamedTuple
 
 import orjson
 
+BLOCK_BYTES = 64
+"""What SHA-256 takes at a time."""
 STORED_BYTES = 16
 """Half of a SHA-256: enough that no two invoices of a world meet, and half the index."""
 
+OWN = "invoice"
+"""The kind of document that belongs to one invoice alone."""
 SIMILAR = ("terms", "number", "delivery_note", "order", "contract")
 """What two different invoices may have in common that makes one look like the other."""
 
@@ -100,15 +104,23 @@ def marks_of(paper: Paper, *, group_key: bytes) -> Marks:
         ("number", mark(group_key, "number", seller, currency, number_stem(paper.number))),
     ]
     for kind, sha256 in dict.fromkeys(paper.documents):
-        if kind == "invoice":
-            own.append(mark(group_key, "document", sha256))
-        elif kind == "delivery_note":
-            similar.append((kind, mark(group_key, kind, sha256)))
-        elif kind == "order":
-            similar.append((kind, mark(group_key, kind, currency, sha256)))
+        one = document_mark(group_key, kind, sha256, currency=currency, due=due)
+        if kind == OWN:
+            own.append(one)
         else:
-            similar.append((kind, mark(group_key, kind, currency, due, sha256)))
+            similar.append((kind, one))
     return Marks(invoice_mark(group_key, seller=seller, number=paper.number), tuple(own), tuple(similar))
+
+
+def document_mark(group_key: bytes, kind: str, sha256: str, *, currency: str, due: str) -> bytes:
+    """The mark of a document of an invoice in `currency` that is `due` on a day, written 2026-03-02."""
+    if kind == OWN:
+        return mark(group_key, "document", sha256)
+    if kind == "delivery_note":
+        return mark(group_key, kind, sha256)
+    if kind == "order":
+        return mark(group_key, kind, currency, sha256)
+    return mark(group_key, kind, currency, due, sha256)
 
 
 def invoice_mark(group_key: bytes, *, seller: Company, number: str) -> bytes:
@@ -118,22 +130,32 @@ def invoice_mark(group_key: bytes, *, seller: Company, number: str) -> bytes:
 
 def mark(key: bytes, kind: str, *parts: str | Company) -> bytes:
     """HMAC-SHA-256 over the array of kind and parts: no two arrays read the same."""
-    return hmac.digest(key, orjson.dumps((kind, *parts)), "sha256")
+    began_inside, began_outside = _begun(key)
+    inside, outside = began_inside.copy(), began_outside.copy()
+    inside.update(orjson.dumps((kind, *parts)))
+    outside.update(inside.digest())
+    return outside.digest()
 
 
 def stored(secret: bytes, marks: Marks) -> Marks:
-    """The marks as they are kept: keyed BLAKE2b (RFC 7693) under a secret of the exchange alone."""
+    """The marks as they are kept."""
+    similar = tuple([(kind, blind(secret, one)) for kind, one in marks.similar])
+    return Marks(blind(secret, marks.invoice), tuple([blind(secret, one) for one in marks.documents]), similar)
 
-    def blind(one: bytes) -> bytes:
-        return hashlib.blake2b(one, key=secret, digest_size=STORED_BYTES).digest()
 
-    similar = tuple((kind, blind(one)) for kind, one in marks.similar)
-    return Marks(blind(marks.invoice), tuple(map(blind, marks.documents)), similar)
+def blind(secret: bytes, one: bytes) -> bytes:
+    """A mark as it is kept: keyed BLAKE2b (RFC 7693) under a secret of the exchange alone."""
+    return hashlib.blake2b(one, key=secret, digest_size=STORED_BYTES).digest()
 
 
 def joined(marks: Iterable[bytes]) -> bytes:
     """Stored marks as one value, which a statement takes apart again: drivers write long arrays of bytes slowly."""
     return b"".join(marks)
+
+
+def listed(values: Iterable[int | str]) -> str:
+    """Numbers, ids and other plain words as PostgreSQL writes an array: drivers write long ones slowly."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 @lru_cache(maxsize=4096)
@@ -154,6 +176,13 @@ def number_stem(invoice_number: str) -> str:
     while (ending := ENDING.search(text)) and any(map(str.isdigit, text[: ending.start()])):
         text = text[: ending.start()]
     return _bare(text)
+
+
+@lru_cache(maxsize=16)
+def _begun(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    """HMAC-SHA-256 (RFC 2104) as far as the key goes: its two blocks hashed once, not for every mark."""
+    block = (key if len(key) <= BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(BLOCK_BYTES, b"\0")
+    return hashlib.sha256(bytes(one ^ 0x36 for one in block)), hashlib.sha256(bytes(one ^ 0x5C for one in block))
 
 
 def _bare(folded: str) -> str:

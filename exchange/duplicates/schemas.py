@@ -158,7 +158,8 @@ class ClashQuery(PageQuery):
 class ClashShown(Schema):
     """Two claims that may be one debt. Of another holder's side you see that there is one, and no more.
 
-    `kinds` says in what way: a code of a refusal (then there is no second claim) or what the two have in common.
+    `kinds` says in what way: a code of a refusal (then there is no second claim, or it brought the other's invoice as a
+    document) or what the two have in common.
     """
 
     clash_id = ma.fields.Integer(required=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from exchange.duplicates import rules
 from exchange.duplicates.clashes import Sighting
-from exchange.duplicates.marks import joined
+from exchange.duplicates.marks import joined, listed
 
 MOST_SHOWN = 20
 """So many are looked at for one mark: a thousand alike would each name a thousand."""
@@ -58,9 +58,9 @@ def find(session: Session, *, suspects: Sequence[Suspect], together: bool = True
         return []
     parameters = {
         "marks": joined(mark for _, _, mark, _, _ in asked),
-        "least": [least for *_, least, _ in asked],
-        "most": [most for *_, most in asked],
-        "invoices": [one.invoice_id for one, *_ in asked],
+        "least": listed(least for *_, least, _ in asked),
+        "most": listed(most for *_, most in asked),
+        "invoices": listed(one.invoice_id for one, *_ in asked),
         "most_shown": MOST_SHOWN,
     }
     rows: dict[int, list[tuple[str, str]]] = {}

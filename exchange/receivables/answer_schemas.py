@@ -6,6 +6,7 @@ import marshmallow as ma
 from msgspec import Meta, Struct
 
 from exchange.bulk import ItemResult
+from exchange.duplicates.schemas import Elsewhere
 from exchange.receivables.schemas import DOCUMENT_KINDS, PRODUCTS, AssetId, DocumentSchema
 from exchange.schemas import MAX_MINOR, Id, Integer, List, Nested, OneOf, PageQuery, Schema, Text
 
@@ -147,11 +148,17 @@ class UploadQuery(Schema):
 
 
 class Uploaded(ma.Schema):
-    """A paper's digest, computed here. Its bytes are not kept: keep them, they are what the digest proves."""
+    """A paper's digest, computed here. Its bytes are not kept: keep them, they are what the digest proves.
+
+    `near_duplicate_of` are assets of your own that have the same paper; of others you learn in `similar_elsewhere` only
+    that there are some.
+    """
 
     kind = OneOf(*DOCUMENT_KINDS, required=True)
     sha256 = ma.fields.String(required=True)
     size_bytes = ma.fields.Integer(required=True)
+    near_duplicate_of = ma.fields.List(Id("ast"))
+    similar_elsewhere = ma.fields.List(ma.fields.Nested(Elsewhere))
 
 
 class OwedQuery(PageQuery):

@@ -7,13 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from flask import Response
 
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
 from exchange.clock import business_date
 from exchange.duplicates.schemas import elsewhere_json
-from exchange.errors import NotFound
-from exchange.http import Call, Room
+from exchange.errors import NotFound, Refusal
+from exchange.http import Call, Room, problem_response
 from exchange.paging import decode_cursor, encode_cursor
 from exchange.parties.queries import is_originator, key_thumbprint
 from exchange.receivables import actions, approvals, confirmations, documents, queries, requests
@@ -218,10 +219,12 @@ def get_policy(call: Call, originator_id: str) -> dict[str, Any]:
     idempotent=True,
     uploads=True,
 )
-def upload_document(call: Call, asset_id: str, kind: str) -> dict[str, Any]:
+def upload_document(call: Call, asset_id: str, kind: str) -> dict[str, Any] | Response:
     """Upload an order, delivery note, invoice or contract of up to 5 MB: its digest is kept, its bytes are not."""
     paper = Paper(kind, call.raw, call.media_type, call.query.get("name"))
-    return documents.add(call.session, origin=origin_of(call), asset_id=asset_id, paper=paper)
+    origin = origin_of(call)
+    added = documents.add(call.session, services=call.services, origin=origin, asset_id=asset_id, paper=paper)
+    return problem_response(added) if isinstance(added, Refusal) else added
 
 
 def origin_of(call: Call) -> Origin:

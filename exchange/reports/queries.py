@@ -40,11 +40,18 @@ ASSETS = """
 
 PART_OF_PARTY = """
     EXISTS (
-        SELECT FROM claim AS part JOIN pool AS own ON own.pool_id = part.pool_id
-        WHERE part.root_id = claim.root_id AND part.parent_id IS NOT NULL
-          AND own.funder_id = :party AND part.state IN ('assigned', 'closed')
+        WITH RECURSIVE below AS (
+            SELECT part.asset_id, part.root_id, part.pool_id, part.state FROM claim AS part
+            WHERE part.root_id = claim.root_id AND part.parent_id = claim.asset_id
+            UNION ALL
+            SELECT part.asset_id, part.root_id, part.pool_id, part.state FROM below
+            JOIN claim AS part ON part.root_id = below.root_id AND part.parent_id = below.asset_id
+        )
+        SELECT FROM below JOIN pool AS own ON own.pool_id = below.pool_id
+        WHERE own.funder_id = :party AND below.state IN ('assigned', 'closed')
     )
 """
+"""Whether a part of `claim` itself, or of its parts, is the party's; a sibling's parts are others' business."""
 
 
 def assets(session: Session, *, caller: Caller, after: str | None, limit: int) -> list[dict[str, Any]]:

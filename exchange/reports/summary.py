@@ -88,7 +88,8 @@ DILUTION = """
 
 UNAPPLIED = """
     SELECT currency, count(*) AS receipts, sum(amount_minor - applied_minor)::bigint AS amount_minor
-    FROM receipt WHERE outcome <> 'deposited' AND amount_minor > applied_minor GROUP BY 1 ORDER BY 1
+    FROM receipt WHERE outcome <> 'deposited' AND amount_minor > applied_minor AND reversed_on IS NULL
+    GROUP BY 1 ORDER BY 1
 """
 
 OUTCOMES = """

@@ -1,4 +1,4 @@
-"""Bank lines and credit notes in."""
+"""Statements, bank lines and credit notes in; what waits for a person, and what it decides."""
 
 from typing import Any
 
@@ -7,7 +7,11 @@ from exchange.bulk import failed, read_items
 from exchange.clock import business_date
 from exchange.errors import Fault
 from exchange.http import Call, Room
+from exchange.paging import decode_cursor, encode_cursor
 from exchange.receivables.api import origin_of
+from exchange.schemas import PageQuery
+from exchange.settlement import queries
+from exchange.settlement.decisions import decide_lines
 from exchange.settlement.dilution import enter_credit_notes
 from exchange.settlement.receipts import Entered, Refused, enter_receipts
 from exchange.settlement.schemas import (
@@ -20,6 +24,20 @@ from exchange.settlement.schemas import (
     ReceiptSchema,
     ReceiptsSchema,
 )
+from exchange.settlement.statement_schemas import (
+    AccountBody,
+    AccountShown,
+    DecisionItem,
+    DecisionResults,
+    DecisionSchema,
+    DecisionsSchema,
+    LinePage,
+    LineQuery,
+    StatementPage,
+    StatementQuery,
+    StatementsEntered,
+)
+from exchange.settlement.statements import File, enter_statements, put_account
 
 room = Room("settlement", __name__, url_prefix="/v1", description="Money from the bank, and credit notes")
 
@@ -52,7 +70,79 @@ def post_credit_notes(call: Call) -> dict[str, Any]:
     """Enter up to 1,000 credit notes."""
     read = read_items(call.raw, CreditNoteItem, CreditNoteSchema())
     refused = enter_credit_notes(call.session, origin=origin_of(call), items=read.good)
-    return read.answer({index: _credit_note_result(index, refusal) for index, refusal in refused.items()})
+    return read.answer({index: _bulk_result(index, refusal) for index, refusal in refused.items()})
+
+
+@room.operation("/bank-accounts", method="PUT", roles=[Role.OPERATOR], body=AccountBody, result=AccountShown)
+def put_bank_account(call: Call) -> dict[str, Any]:
+    """Enter a collection account whose statements are taken, or the columns of its tables anew."""
+    account, currency, columns = call.body["account"], call.body["currency"], call.body.get("table")
+    known = put_account(call.session, account=account, currency=currency, columns=columns, now=call.now)
+    return {"account": known, "currency": currency, "has_table": columns is not None}
+
+
+@room.operation(
+    "/statements",
+    method="POST",
+    roles=[Role.OPERATOR],
+    query=StatementQuery,
+    result=StatementsEntered,
+    status=201,
+    idempotent=True,
+    uploads=True,
+)
+def post_statements(call: Call) -> dict[str, Any]:
+    """Enter a bank's file: camt.053 or camt.054 (XML), MT940 (text/plain), or a table (text/csv)."""
+    file = File(call.raw, call.media_type, call.query.get("account"), call.query["encoding"], call.caller.client_id)
+    kept = enter_statements(call.session, file=file, entropy=call.services.entropy, now=call.now)
+    return {"items": [one._asdict() for one in kept]}
+
+
+@room.operation("/statements", roles=[Role.OPERATOR, Role.AUDITOR], query=PageQuery, result=StatementPage)
+def list_statements(call: Call) -> dict[str, Any]:
+    """Statements in the order in which they were entered, and what became of their lines."""
+    return _page(call, queries.statements(call.session, after=_after(call), limit=call.query["limit"]), "statement_id")
+
+
+@room.operation("/bank-lines", roles=[Role.OPERATOR, Role.AUDITOR], query=LineQuery, result=LinePage)
+def list_bank_lines(call: Call) -> dict[str, Any]:
+    """Lines of statements, oldest first; those that are `open` are the work list."""
+    state, limit = call.query.get("state"), call.query["limit"]
+    items = queries.bank_lines(call.session, state=state, after=_after(call), limit=limit)
+    return _page(call, items, "line_id")
+
+
+@room.operation(
+    "/bank-lines/decisions",
+    method="POST",
+    roles=[Role.OPERATOR],
+    bulk=DecisionsSchema,
+    result=DecisionResults,
+    idempotent=True,
+)
+def decide_bank_lines(call: Call) -> dict[str, Any]:
+    """Decide about up to 1,000 lines that wait, each once."""
+    read = read_items(call.raw, DecisionItem, DecisionSchema())
+    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    decided = decide_lines(
+        call.session,
+        services=call.services,
+        items=read.good,
+        client_id=call.caller.client_id,
+        today=today,
+        now=call.now,
+    )
+    return read.answer({index: _bulk_result(index, refusal) for index, refusal in decided.items()})
+
+
+def _after(call: Call) -> str:
+    position = decode_cursor(call.query.get("after"), str)
+    return str(position[0]) if position else ""
+
+
+def _page(call: Call, items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    full = len(items) == call.query["limit"]
+    return {"items": items, "next": encode_cursor(items[-1][name]) if full else None}
 
 
 def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -> dict[str, Any]:
@@ -71,5 +161,5 @@ def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -
     return {name: value for name, value in result.items() if value is not None}
 
 
-def _credit_note_result(index: int, refused: tuple[int, Fault] | None) -> dict[str, Any]:
+def _bulk_result(index: int, refused: tuple[int, Fault] | None) -> dict[str, Any]:
     return {"index": index, "status": 201} if refused is None else failed(index, refused[0], [refused[1]])

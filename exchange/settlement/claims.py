@@ -156,10 +156,10 @@ def _last_days(session: Session, asset_ids: Sequence[str]) -> Sequence[Any]:
         )
         SELECT tree.asset_id, tree.root_id, max(on_date) AS day FROM tree
         CROSS JOIN LATERAL (
-            SELECT value_date AS on_date FROM receipt WHERE receipt.asset_id = tree.asset_id
+            SELECT value_date AS on_date FROM receipt WHERE receipt.asset_id = tree.asset_id AND reversed_on IS NULL
             UNION ALL
             SELECT value_date FROM receipt_share JOIN receipt ON receipt.receipt_id = receipt_share.receipt_id
-            WHERE receipt_share.asset_id = tree.asset_id
+            WHERE receipt_share.asset_id = tree.asset_id AND reversed_on IS NULL
             UNION ALL
             SELECT issue_date FROM credit_note WHERE credit_note.asset_id = tree.asset_id
         ) AS reduction

@@ -101,9 +101,14 @@ def enter_receipts(
     return results
 
 
-def _known(session: Session, references: Sequence[str]) -> set[str]:
-    """Which bank lines were entered before. Two feeds of one statement wait for each other here."""
+def hold_receipts(session: Session) -> None:
+    """Let nobody else enter receipts until the transaction ends: two feeds of one line wait for each other here."""
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('settlement.receipts'))"))
+
+
+def _known(session: Session, references: Sequence[str]) -> set[str]:
+    """Which bank lines were entered before."""
+    hold_receipts(session)
     query = text("SELECT bank_reference FROM receipt WHERE bank_reference = ANY(:references)")
     return set(session.execute(query, {"references": list(references)}).scalars())
 

@@ -118,3 +118,33 @@ def _title_ends(position: Position, amount_minor: int) -> list[Leg]:
         return []
     title = books.funder_title(position.funder_id)
     return [Leg(title, position.asset_id, -amount_minor), Leg(books.ISSUED, position.asset_id, amount_minor)]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A claim when a payment on it is taken back: its state, and whose it is."""
+
+    state: str
+    holder_id: str
+    funder_id: str | None
+
+
+def why_not_reopened(asset_id: str, standing: Standing, *, taken_back: Sequence[Leg]) -> str | None:
+    """Why a payment on a claim cannot be undone by itself, None if it can.
+
+    `taken_back` undoes its posting. Nothing is owed on a closed claim whose title is retired, parts stand for a split
+    one, and a claim that changed hands since would give title and debts to another than was paid.
+    """
+    if standing.state in {"closed", "split"}:
+        return f"asset_{standing.state}"
+    titles = {leg.path for leg in taken_back if leg.commodity == asset_id} - {books.ISSUED}
+    holders = {leg.path for leg in taken_back if leg.path.startswith("seller/")}
+    owner = {books.funder_title(standing.funder_id)} if standing.funder_id else set()
+    moved = titles != owner or holders - {books.seller_cash(standing.holder_id)}
+    return "title_moved" if moved else None
+
+
+def funder_part_minor(taken_back: Sequence[Leg], funder_id: str | None) -> int:
+    """What of a payment the funder got, by the legs that undo its posting."""
+    paths = {books.funder_cash(funder_id)} if funder_id else set()
+    return -sum(leg.amount_minor for leg in taken_back if leg.path in paths)

@@ -11,8 +11,8 @@ from datetime import date
 from typing import Any, NamedTuple
 
 BIRTHS = frozenset({"asset.confirmed", "asset.split_off"})
-REDUCTIONS = {"asset.paid": "value_date", "asset.diluted": "issue_date"}
-"""What makes an asset smaller, and the member that dates it."""
+REDUCTIONS = {"asset.paid": "value_date", "asset.payment_reversed": "value_date", "asset.diluted": "issue_date"}
+"""What makes an asset smaller (by less than nothing, if a payment is taken back), and the member that dates it."""
 MOVES = frozenset({"asset.transferred", "asset.assigned", "asset.repurchased"})
 ENDS = frozenset({"asset.split", "asset.released"})
 RIGHTS = frozenset({"asset.encumbered", "asset.disencumbered"})

@@ -19,10 +19,10 @@ def notify(services: Services, session: Session, payload: dict[str, Any]) -> Non
 
 
 def alert(services: Services, session: Session, payload: dict[str, Any]) -> None:
-    """Somebody claims an invoice that was digitised before: sign it, and tell whoever holds it or is offered it."""
+    """Somebody claims invoices that were digitised before: sign it, and tell whoever holds them or is offered them."""
     now = services.clock.now(session)
     body = {"kind": payload["kind"]}
-    known = queries.interested(session, asset_id=payload["asset_id"])
+    known = queries.interested(session, asset_ids=payload["asset_ids"])
     facts = [Fact(asset_id, "asset.duplicate_claimed", body) for asset_id, _ in known]
     pending = record_many(session, facts=facts, now=now)
     told = [

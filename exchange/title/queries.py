@@ -1,6 +1,6 @@
 """Reads of title: who held what, notices, lines for the registry."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -139,17 +139,17 @@ def assigned(session: Session, *, funder_id: str, bought_from: date, bought_to: 
         )
 
 
-def interested(session: Session, *, asset_id: str) -> list[tuple[str, str]]:
-    """The claims alive of an asset's receivable that a funder holds or is offered: (asset, funder)."""
-    root = text("SELECT root_id FROM claim WHERE asset_id = :id")
+def interested(session: Session, *, asset_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The claims alive of the assets' receivables that a funder holds or is offered: (asset, funder)."""
+    roots = text("SELECT DISTINCT root_id FROM claim WHERE asset_id = ANY(:ids)")
     query = text("""
         SELECT claim.asset_id, pool.funder_id FROM claim JOIN pool ON pool.pool_id = claim.pool_id
-        WHERE (claim.asset_id = :root_id OR (claim.root_id = :root_id AND claim.parent_id IS NOT NULL))
+        WHERE (claim.asset_id = ANY(:roots) OR (claim.root_id = ANY(:roots) AND claim.parent_id IS NOT NULL))
           AND claim.state IN ('reserved', 'committed', 'assigned')
         ORDER BY claim.asset_id
     """)
-    root_id = session.execute(root, {"id": asset_id}).scalar_one_or_none()
-    return [(row.asset_id, row.funder_id) for row in session.execute(query, {"root_id": root_id})]
+    found = list(session.execute(roots, {"ids": list(asset_ids)}).scalars())
+    return [(row.asset_id, row.funder_id) for row in session.execute(query, {"roots": found})]
 
 
 NOTICES = """

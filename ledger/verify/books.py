@@ -1,11 +1,11 @@
-"""The books in a pack: every transfer balances, and every account comes to what is stated."""
+"""The books in a pack: transfers balance, legs follow each other, and every account comes to what is stated."""
 
 import hashlib
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,25 +14,36 @@ from ledger.verify.lines import Chunk
 ACCOUNTS, TRANSFERS, LEGS = "books/accounts.ndjson.gz", "books/transfers.ndjson.gz", "books/legs.ndjson.gz"
 _NAME_BYTES = 16
 _LARGEST = 2**63 - 1
+WAITING = 2**18
+"""Legs that may stand before the one they follow: a batch numbers its transfers in another order than it posts them."""
 
 Report = Callable[..., None]
 """Takes a code, a message and, by name, `file` and `byte`."""
 Row = tuple[int, dict[str, Any]]
 
 
+class _Leg(NamedTuple):
+    """What an account's next leg is: its byte in the file, the amount, the balance it leaves."""
+
+    at: int
+    amount: int
+    after: int
+
+
 class Books:
-    """Some 50 bytes an account, whatever the number of legs: sums, versions, and the commodity's digest."""
+    """Some 50 bytes an account, whatever the number of legs: balance, version, and the commodity's digest."""
 
     def __init__(self, report: Report) -> None:
         self.transfers = 0
         self.legs = 0
         self._report = report
         self._ids = array("q")
-        self._sums = array("q")
+        self._balances = array("q")
         self._stated = array("q")
         self._versions = array("q")
         self._last = array("q")
         self._commodities = bytearray()
+        self._waiting: dict[tuple[int, int], _Leg] = {}
 
     def check(self, chunks: Callable[[str], Iterable[Chunk]]) -> None:
         """Read accounts and transfers, then legs by transfer; report what does not come out."""
@@ -65,7 +76,7 @@ class Books:
         self._ids.append(account_id)
         self._stated.append(_whole(row, "balance_minor"))
         self._last.append(_whole(row, "version"))
-        self._sums.append(0)
+        self._balances.append(0)
         self._versions.append(0)
         name = str(row.get("commodity")).encode(errors="replace")
         self._commodities += hashlib.sha256(name).digest()[:_NAME_BYTES]
@@ -77,14 +88,31 @@ class Books:
         if place == len(self._ids) or self._ids[place] != account_id:
             self._report("unknown_account", f"There is no account {account_id}.", file=LEGS, byte=at)
             return
-        self._versions[place] += 1
-        total = self._sums[place] + amount
-        if abs(total) > _LARGEST:
-            self._report("balance_mismatch", f"Account {account_id} leaves the range of amounts.", file=LEGS, byte=at)
-            return
-        self._sums[place] = total
         start = place * _NAME_BYTES
         amounts[bytes(self._commodities[start : start + _NAME_BYTES])] += amount
+        self._follow(place, _whole(row, "version"), _Leg(at, amount, _whole(row, "balance_after_minor")))
+
+    def _follow(self, place: int, version: int, leg: "_Leg") -> None:
+        """Take an account's legs by their versions, whatever their order in the file."""
+        ahead = version - self._versions[place]
+        if ahead < 1 or (place, version) in self._waiting:
+            message = f"Account {self._ids[place]} has two legs of version {version}."
+            self._report("version_repeated", message, file=LEGS, byte=leg.at)
+        elif ahead > 1 and len(self._waiting) >= WAITING:
+            self._miss(place, version, leg)
+        else:
+            self._waiting[place, version] = leg
+        while (found := self._waiting.pop((place, self._versions[place] + 1), None)) is not None:
+            self._versions[place] += 1
+            total = self._balances[place] + found.amount
+            self._balances[place] = found.after
+            if total != found.after:
+                message = f"Account {self._ids[place]} comes to {total} with this leg, not {found.after}."
+                self._report("running_balance", message, file=LEGS, byte=found.at)
+
+    def _miss(self, place: int, version: int, leg: "_Leg") -> None:
+        message = f"Account {self._ids[place]} has no leg that version {version} follows."
+        self._report("version_missing", message, file=LEGS, byte=leg.at)
 
     def _close(self, transfer: Row, amounts: defaultdict[bytes, int], legs: int) -> None:
         """The transfer's legs are all there: they must come to nothing in each commodity."""
@@ -98,9 +126,11 @@ class Books:
         amounts.clear()
 
     def _compare(self) -> None:
-        stated = zip(self._ids, self._sums, self._stated, self._versions, self._last, strict=True)
-        for account_id, total, balance, legs, version in stated:
-            if total != balance or legs != version:
+        for (place, version), leg in sorted(self._waiting.items()):
+            self._miss(place, version, leg)
+        came_to = zip(self._ids, self._balances, self._versions, self._stated, self._last, strict=True)
+        for account_id, total, legs, balance, version in came_to:
+            if (total, legs) != (balance, version):
                 message = f"Account {account_id} comes to {total} after {legs} legs, not {balance} after {version}."
                 self._report("balance_mismatch", message, file=ACCOUNTS)
 
@@ -123,7 +153,7 @@ class Books:
 _NEEDED: dict[str, set[str]] = {
     ACCOUNTS: {"account_id", "balance_minor", "version"},
     TRANSFERS: {"transfer_id"},
-    LEGS: {"transfer_id", "account_id", "amount_minor"},
+    LEGS: {"transfer_id", "account_id", "version", "amount_minor", "balance_after_minor"},
 }
 
 

@@ -12,7 +12,6 @@ ENDS = frozenset({"asset.released", "asset.superseded"})
 SPLIT = "asset.split"
 SELLER, UNDISCLOSED = "the seller", "an undisclosed holder"
 """Who holds an asset first, and who later, where the records do not disclose the name."""
-DEEPEST_SPLIT = 64
 
 Chains = Callable[[Collection[str]], Mapping[str, Sequence[OpenedRecord]]]
 
@@ -37,14 +36,12 @@ def holders_at(asset: str, *, at: date, chains: Chains) -> list[Holding]:
     """
     holdings: list[Holding] = []
     wanted, seen = [asset], {asset}
-    for _ in range(DEEPEST_SPLIT):
+    while wanted:
         found = chains(wanted)
         holdings += [holder_at(name, found[name], at=at) for name in wanted]
         split = [holding.asset for holding in holdings if holding.asset in wanted and holding.state == "split"]
         wanted = [part for name in split for part in _parts(found[name]) if part not in seen]
         seen.update(wanted)
-        if not wanted:
-            break
     return holdings
 
 

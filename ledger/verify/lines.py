@@ -1,6 +1,7 @@
 """Reads tapes of any length in chunks of whole lines: flat memory whatever the file holds."""
 
 import gzip
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
@@ -46,7 +47,7 @@ def _blocks(raw: IO[bytes], splitter: "_Splitter", *, zipped: bool | None) -> It
         except EOFError:
             splitter.fail("truncated_gzip", "The gzip data ends too early.")
             return
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except (gzip.BadGzipFile, zlib.error, zipfile.BadZipFile) as error:
             splitter.fail("not_gzip", f"The gzip data is damaged, or none: {error}.")
             return
         if not block:

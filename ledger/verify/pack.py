@@ -1,10 +1,12 @@
 """An exit pack: manifest and files, tape, the whole log, each record in it, and the books."""
 
+import gzip
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -22,7 +24,7 @@ from ledger.verify.books import ACCOUNTS, LEGS, TRANSFERS, Books
 from ledger.verify.findings import Finding
 from ledger.verify.lines import Chunk, read_chunks
 from ledger.verify.session import FileReport, Session
-from ledger.verify.stores import CHUNK_BYTES, Below, Store, read_small
+from ledger.verify.stores import CHUNK_BYTES, UNREADABLE, Below, Store, read_small
 from ledger.verify.tape import Job, LoggedRecord, key_chain, verify_tape
 from ledger.verify.tree import LogCopy
 from ledger.verify.trust import Trust, parse_key_set
@@ -30,6 +32,7 @@ from ledger.verify.trust import Trust, parse_key_set
 FORMAT, TYPE = "exchange-pack/1", "pack.manifest"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.jws"
 KEYS, POLICY, CHECKPOINT, TAPE = "keys.json", "policy.txt", "log/checkpoint", "records.ndjson.gz"
+TABLE = ".ndjson.gz"
 WHOLE = "exchange"
 """The scope of a pack of the whole exchange, in which every log entry has its record."""
 _LARGEST_MANIFEST = 64 * 1024 * 1024
@@ -129,14 +132,26 @@ class _Pack:
                 continue
             try:
                 size, digest = _measure(self._store, name, limit=one["bytes"])
-            except (LedgerError, OSError, EOFError) as error:
+            except (LedgerError, *UNREADABLE) as error:
                 self._found("file_missing", f"The file cannot be read: {error}.", inside=name)
                 continue
             if (size, digest) != (one["bytes"], one["sha256"]):
                 self._found("file_altered", "The file is not the one that the manifest describes.", inside=name)
+            elif name.endswith(TABLE) and name != TAPE:  # the tape's rows are counted where they are read
+                self._check_rows(name, one.get("rows"))
             done += one["bytes"]
             self._session.progress.step(done)
         self._report.counts["files"] = len(told)
+
+    def _check_rows(self, name: str, told: object) -> None:
+        try:
+            with self._store.open(name) as raw, gzip.GzipFile(fileobj=raw) as table:
+                rows = sum(block.count(b"\n") for block in iter(partial(table.read, CHUNK_BYTES), b""))
+        except (LedgerError, *UNREADABLE) as error:
+            self._found("not_gzip", f"The file cannot be unpacked: {error}.", inside=name)
+            return
+        if rows != told:
+            self._found("rows_missing", f"The file has {rows} rows, not {told!s:.20}.", inside=name)
 
     def _own_keys(self) -> Mapping[str, Ed25519PublicKey]:
         try:

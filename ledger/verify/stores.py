@@ -1,6 +1,7 @@
 """Where a pack or a copy of the log lies: a folder, or a zip file of one."""
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -9,6 +10,9 @@ from ledger.errors import LedgerError
 LARGEST_TEXT = 1024 * 1024
 """Bytes of a small file that are read at all: keys, policies, checkpoints, proofs."""
 CHUNK_BYTES = 1024 * 1024
+UNREADABLE = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
+"""What is raised where a file, its place in a zip file, or its gzip data is damaged."""
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 class FileMissing(LedgerError):
@@ -29,14 +33,18 @@ class DamagedZip(LedgerError):
     code = "damaged_zip"
 
 
-class Store(Protocol):
+class Files(Protocol):
     """Files by their names, with slashes, relative to the root."""
-
-    def names(self) -> list[str]:
-        """Every file's name, sorted."""
 
     def open(self, name: str) -> IO[bytes]:
         """The file, to be read once. Refuses `FileMissing`."""
+
+
+class Store(Files, Protocol):
+    """Files that can be told, too."""
+
+    def names(self) -> list[str]:
+        """Every file's name, sorted."""
 
 
 class Folder:
@@ -69,9 +77,11 @@ class Zipped:
     def __init__(self, file: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(file)
-        except (OSError, zipfile.BadZipFile, ValueError) as error:
+        except (*UNREADABLE, ValueError, NotImplementedError) as error:
             raise DamagedZip(f"{file.name} is damaged, or no zip file.") from error
         infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        if not _PACKED.issuperset(info.compress_type for info in infos):
+            raise DamagedZip(f"{file.name} has a file that is neither stored nor deflated.")
         self._names = sorted(info.filename for info in infos)
         if len(set(self._names)) != len(self._names):
             raise DamagedZip(f"{file.name} has two files of one name.")
@@ -84,32 +94,28 @@ class Zipped:
         """The file. Refuses `FileMissing`."""
         try:
             return self._zip.open(name)
-        except (KeyError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (*UNREADABLE, KeyError, ValueError, RuntimeError) as error:
             raise FileMissing(f"{name} cannot be read.") from error
 
 
 class Below:
-    """The files of a store below one of its folders."""
+    """The files below a folder of others."""
 
-    def __init__(self, store: Store, folder: str) -> None:
+    def __init__(self, store: Files, folder: str) -> None:
         self._store = store
         self._prefix = f"{folder}/"
-
-    def names(self) -> list[str]:
-        """Every file's name, sorted."""
-        return [name.removeprefix(self._prefix) for name in self._store.names() if name.startswith(self._prefix)]
 
     def open(self, name: str) -> IO[bytes]:
         """The file. Refuses `FileMissing`."""
         return self._store.open(self._prefix + name)
 
 
-def read_small(store: Store, name: str, *, limit: int = LARGEST_TEXT) -> bytes:
+def read_small(store: Files, name: str, *, limit: int = LARGEST_TEXT) -> bytes:
     """A small file whole. Refuses `FileMissing`, `FileTooLarge` and `DamagedZip`."""
     with store.open(name) as file:
         try:
             data = file.read(limit + 1)
-        except (OSError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise DamagedZip(f"{name} cannot be unpacked.") from error
     if len(data) > limit:
         raise FileTooLarge(f"{name} is larger than {limit} bytes.")

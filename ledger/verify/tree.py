@@ -21,7 +21,7 @@ from ledger.tiles import (
     split_hashes,
     tile_path,
 )
-from ledger.verify.stores import DamagedZip, FileMissing, FileTooLarge, Store, read_small
+from ledger.verify.stores import DamagedZip, FileMissing, Files, FileTooLarge, read_small
 
 _LARGEST_BUNDLE = TILE_WIDTH * (LARGEST_ENTRY + 2)
 
@@ -43,20 +43,14 @@ class ForkedLog(LedgerError):
     code = "forked_log"
 
 
-class LogTooShort(LedgerError):
-    """The copy of the log ends before what the checkpoint covers."""
-
-    code = "log_too_short"
-
-
 class LogCopy:
     """The log in a store, up to `size` entries."""
 
-    def __init__(self, store: Store, *, size: int) -> None:
+    def __init__(self, store: Files, *, size: int) -> None:
         self.size = size
         self._store = store
 
-    def walk(self, *, report: Report, take: Callable[[int, bytes], None], step: Step | None = None) -> bytes | None:
+    def walk(self, *, report: Report, take: Callable[[int, bytes], None], step: Step) -> bytes | None:
         """Compute the tree again from the first entry; the root, or None where entries are missing.
 
         `take` gets each entry's index and leaf hash. Tiles that differ are reported, and so is what cannot be read.
@@ -70,14 +64,14 @@ class LogCopy:
                 hashed = leaf_hash(entry)
                 take(builder.size, hashed)
                 builder.add(hashed)
-            if step is not None:
-                step(builder.size)
+            step(builder.size)
         return builder.finish()
 
     def root_at(self, size: int) -> bytes:
-        """The root of the first `size` entries, from the tiles. Refuses `LogTooShort` and what `read_small` refuses."""
-        if size > self.size:
-            raise LogTooShort(f"The log is known up to {self.size} entries only.")
+        """The root of the first `size` entries, at most all there are, from the tiles.
+
+        Refuses `TileMismatch` and what `read_small` refuses.
+        """
         return merkle.fold([self._node(node) for node in merkle.complete_subtrees(0, size)])
 
     def check_head(self, head: TreeHead) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path, PurePath
 
 from tests.architecture.source import ROOT, Source, dotted, sources
 
-NOT_STAGES = {"banking", "embedded", "migrations", "packs", "replay", "witness"}
+NOT_STAGES = {"banking", "cli", "embedded", "migrations", "packs", "replay", "witness"}
 FILES = {"__init__", "actions", "api", "jobs", "models", "queries", "rules", "schemas"}
 # What else a stage has. Each is a thing of its own, not a second home for one of the files above.
 EXTRA = {
@@ -15,8 +15,13 @@ EXTRA = {
     ("console", "series"),  # what the plots show
     ("reports", "summary"),  # what the exchange comes to
     ("settlement", "claims"),  # a claim that gets smaller, whatever the reason
+    ("settlement", "decisions"),  # what a person says of a line
     ("settlement", "dilution"),  # credit notes
-    ("settlement", "receipts"),  # bank lines
+    ("settlement", "lines"),  # what lines of statements pay
+    ("settlement", "receipts"),  # money that came in, booked
+    ("settlement", "reversals"),  # receipts undone
+    ("settlement", "statement_schemas"),  # the wire of statements; `schemas` has receipts and credit notes
+    ("settlement", "statements"),  # files of banks, read and kept
     ("title", "encumbrances"),  # rights of others in a claim, with a life of their own
     ("title", "history"),  # who held what when, from signed facts alone
     ("title", "notices"),  # what obligors and the public registry are told
@@ -25,6 +30,7 @@ EXTRA = {
     ("callbacks", "transport"),  # the way out: resolve, check the address, connect to it
     ("callbacks", "verifier"),  # for receivers: has no part in sending
     ("duplicates", "clashes"),  # what is noted of two claims, and who is told
+    ("duplicates", "papers"),  # documents that come after their claim
     ("duplicates", "marks"),  # for partners: how an invoice becomes marks
     ("duplicates", "similar"),  # the search for look-alikes
     ("operations", "bookkeeping"),  # the command `exchange books`

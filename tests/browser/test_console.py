@@ -53,7 +53,7 @@ def test_a_person_finds_an_asset(browser: Page, served: Served) -> None:
     browser.run(f"document.querySelector('[type=search]').value = '{served.asset_id}'")
     browser.run("document.querySelector('form button').click()")
     browser.wait(f"location.pathname === '/assets/{served.asset_id}' && document.readyState === 'complete'")
-    assert browser.run("document.querySelectorAll('.chain li').length") == 3
+    assert browser.run("document.querySelectorAll('.chain li').length") == 4
     browser.run("document.querySelector('a[href^=\"/pools/\"]').click()")
     browser.wait("location.pathname.startsWith('/pools/pol_') && document.readyState === 'complete'")
     assert browser.run("document.querySelectorAll('tbody tr').length") == 1

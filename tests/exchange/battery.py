@@ -41,6 +41,11 @@ RECEIPT = {
     "reference": "who knows",
     "payer_name": "Somebody",
 }
+DECISION = {
+    "line_id": "bln_01h455vb4pex5vsknk084sn02q",
+    "decision": "allocate",
+    "allocations": [{"reference": ASSET, "amount_minor": 1}],
+}
 TRADE = {
     "invoice_number": "OLD-1",
     "seller": {"scheme": "platform", "value": "seller-1"},
@@ -88,9 +93,10 @@ BULK: dict[str, dict[str, Any]] = {
     "approve_receivables": {"asset_id": ASSET, "outcome": "declined", "reason": "no order"},
     "create_confirmation_requests": {"asset_id": ASSET, "valid_days": 30},
     "post_credit_notes": CREDIT_NOTE,
-    "correct_assets": {"asset_id": ASSET, "reason": "clerical_error", "invoice_number": "INV-1"},
+    "correct_assets": {"asset_id": ASSET, "reason": "clerical_error", "confirmed_date": DAY},
     "supersede_assets": {"asset_id": ASSET, "reason": "wrong_terms", "replacement": SUBMISSION},
     "post_receipts": RECEIPT,
+    "decide_bank_lines": DECISION,
     "keep_trade_history": TRADE,
     "check_invoices": BLIND,
     "claim_invoices": BLIND,
@@ -101,6 +107,18 @@ SINGLE: dict[str, dict[str, Any]] = {
     "release_encumbrance": {"reason": "repaid"},
     "acknowledge_notice": {"acknowledged_date": DAY, "evidence": "0" * 64},
     "put_callback_endpoint": {"url": "https://funder.example/callbacks"},
+    "put_bank_account": {
+        "account": "6222000011112222",
+        "currency": "CNY",
+        "table": {
+            "columns": {"booking_date": "Date", "amount": "Amount"},
+            "date_format": "%d.%m.%Y",
+            "decimal_mark": ",",
+            "thousands_mark": ".",
+            "delimiter": ";",
+            "newest_first": True,
+        },
+    },
     "move_clock": {"now": "2026-03-02T02:00:00Z"},
     "create_funder": {"name": "A fund", "public_jwk": JWK},
     "create_originator": {"name": "A platform", "public_jwk": JWK},

@@ -128,7 +128,7 @@ def alerts(house: House) -> list[tuple[str, str]]:
     """The alerts on the list of work."""
     with house.services.database.transaction() as session:
         rows = session.query(WorkItem).filter_by(job="title.alert").order_by(WorkItem.work_id)
-        return [(row.payload["asset_id"], row.payload["kind"]) for row in rows]
+        return [(asset_id, row.payload["kind"]) for row in rows for asset_id in row.payload["asset_ids"]]
 
 
 def test_a_later_clash_is_noted_and_told(house: House) -> None:

@@ -42,7 +42,7 @@ def first_row(**changes: object) -> Callable[[list[bytes]], list[bytes]]:
 
 FORGERIES: dict[str, tuple[str, dict[str, Callable[[Any], Any]]]] = {
     "a balance": ("balance_mismatch", {"books__accounts": first_row(balance_minor=7)}),
-    "a leg": ("unbalanced_transfer", {"books__legs": first_row(amount_minor=7)}),
+    "a leg": ("running_balance", {"books__legs": first_row(amount_minor=7)}),
     "a leg too few": ("unbalanced_transfer", {"books__legs": lambda rows: rows[1:]}),
     "a transfer without legs": ("transfer_legs", {"books__legs": lambda rows: rows[:0]}),
     "a transfer's day": ("leg", {"books__transfers": first_row(effective_date="2020-01-01")}),

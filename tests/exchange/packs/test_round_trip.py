@@ -79,6 +79,10 @@ def test_a_funder_has_an_archive(house: House, packs: Packs, server_url: str, tm
             seen = house.funders[number].get("/v1/assets?limit=100")["items"]
             assert seen != []
             assert [shown[one["asset_id"]] for one in seen] == seen
+            held = [one["asset_id"] for one in seen if one["claim"] == "assigned"]
+            assert len(held) > 1
+            for path in (f"/v1/assets/{asset_id}/holders" for asset_id in held):
+                assert auditor(services).get(path)["holders"] == house.funders[number].get(path)["holders"] != []
 
 
 @pytest.mark.parametrize("path", ["tables/originator.ndjson.gz", "tables/receipt.ndjson.gz", "records.ndjson.gz"])

@@ -13,14 +13,15 @@ from ledger import keys
 from ledger.records import open_record
 from tests.exchange.house import House
 from tests.exchange.packs.folders import Packs, content, table
-from tests.exchange.packs.lived import HIDDEN_NUMBER, PERSON
+from tests.exchange.packs.lived import HIDDEN_NUMBER, MIDDLE, PARTS, PERSON, SHARED_NUMBER, evidence, names
 
 NOT_FOR_FUNDERS = {
-    "api_client", "approval", "callback_delivery", "callback_endpoint", "callback_outbox", "clash", "closed_day",
-    "confirmation_request", "controller", "exposure", "idempotency_outcome", "invoice", "invoice_claim",
-    "invoice_document", "likeness", "obligor_limit", "partner", "partner_day", "pending_event", "requested_answer",
-    "schedule_fired", "scoring_model", "set_aside_event", "submission_policy", "supersession", "trade",
-    "used_assertion", "work_item", "log_leaf", "log_tile", "books_balances",
+    "api_client", "approval", "bank_account", "bank_line", "bank_statement", "callback_delivery",
+    "callback_endpoint", "callback_outbox", "clash", "closed_day", "confirmation_request", "controller", "exposure",
+    "idempotency_outcome", "invoice", "invoice_claim", "invoice_document", "likeness", "obligor_limit", "partner",
+    "partner_day", "payer_mark", "pending_event", "requested_answer", "schedule_fired", "scoring_model",
+    "set_aside_event", "submission_policy", "supersession", "trade", "used_assertion", "work_item", "log_leaf",
+    "log_tile", "books_balances",
 }  # fmt: skip
 """Tables of others, of the whole market or of the machine. The last three are in other files."""
 
@@ -60,6 +61,7 @@ def test_no_funder_learns_of_another(house: House, packs: Packs) -> None:
     for path, name in [("mandate", "mandate_id"), ("pool", "pool_id"), ("offer", "offer_id")]:
         rows = table(packs(None), f"tables/{path}.ndjson.gz")
         others |= {row[name] for row in rows if row["funder_id"] == rival}
+    others |= {names(house)[1], evidence(names(house)[1])}
     assert len(others) > 10
     assert {other for other in others if other in told} == set()
     assert "CN11" in told, "the search finds what is there"
@@ -104,6 +106,45 @@ def test_what_was_bought_is_disclosed(house: House, packs: Packs) -> None:
     numbers = {one.disclosed.get("invoice_number") for one in opened}
     assert {"A-1", "A-2"} <= numbers
     assert any(one.type == "asset.assigned" and one.disclosed["price_minor"] > 0 for one in opened)
+
+
+TITLE = ("endorsement", "encumbrance", "noticed_asset", "filing", "receipt_share")
+"""Tables that say something of the shared invoice in each funder's pack."""
+
+
+def test_each_sees_its_own_part(house: House, packs: Packs) -> None:
+    """Of one invoice that two hold: whose it was before, each its own part, paper, payment; of the other's nothing."""
+    (root,) = (
+        row["asset_id"]
+        for row in table(packs(None), "tables/receivable.ndjson.gz")
+        if row["invoice_number"] == SHARED_NUMBER
+    )
+    claims = [row for row in table(packs(None), "tables/claim.ndjson.gz") if row["root_id"] == root]
+    part = {row["face_minor"]: row["asset_id"] for row in claims if row["parent_id"] == root}
+    assert sorted(part) == sorted(PARTS)
+    for number, scope in enumerate(house.funder_ids):
+        own, others = part[PARTS[number]], part[PARTS[1 - number]]
+        family = {row["asset_id"] for row in claims} - {others}
+        family -= {row["asset_id"] for row in claims if row["parent_id"] == others}
+        shown = {row["asset_id"] for row in table(packs(scope), "tables/claim.ndjson.gz") if row["root_id"] == root}
+        assert shown == family
+        assert ({one["asset"] for one in payloads(packs, scope)} & {row["asset_id"] for row in claims}) == family
+        for name in TITLE:
+            about = {row["asset_id"] for row in table(packs(scope), f"tables/{name}.ndjson.gz")}
+            assert about & family, name
+            assert about & {row["asset_id"] for row in claims} <= family, name
+        told = text_of(packs, scope)
+        assert MIDDLE in told
+        assert names(house)[number] in told
+        assert names(house)[1 - number] not in told
+        assert evidence(names(house)[number]) in told
+        assert own in family
+        funder = house.funders[number]
+        listed = {one["asset_id"] for one in funder.get("/v1/assets?limit=100")["items"]}
+        assert listed & {row["asset_id"] for row in claims} == family, "the API shows no more than the pack"
+        for row in claims:
+            seen = funder.call("GET", f"/v1/assets/{row['asset_id']}/records").status_code
+            assert seen == (200 if row["asset_id"] in family else 404)
 
 
 def test_transfers_balance_without_the_others(house: House, packs: Packs) -> None:

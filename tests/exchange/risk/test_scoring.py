@@ -174,7 +174,9 @@ def test_the_record_vouches_for_the_inputs(trained: House) -> None:
 
 def test_scoring_twice_changes_nothing(trained: House) -> None:
     """A decision is made once, whoever repeats the job; a racing repetition fails whole, then finds nothing to do."""
-    waiting = [result["asset_id"] for result in submit(trained.platform, [submission(f"TWICE-{n}") for n in range(5)])]
+    accepted = {"grade": "explicit", "confirmed_date": TODAY.isoformat()}
+    items = [submission(f"TWICE-{n}", confirmation=accepted) for n in range(5)]
+    waiting = [result["asset_id"] for result in submit(trained.platform, items)]
     database = trained.services.database
 
     def score(_: int) -> bool:
@@ -192,7 +194,7 @@ def test_scoring_twice_changes_nothing(trained: House) -> None:
         actions.score(session, asset_ids=waiting, today=TODAY, now=OPENING)
         actions.score(session, asset_ids=[], today=TODAY, now=OPENING)
         assert [(row.asset_id, row.features) for row in decisions(session, waiting)] == before
-        assert session.execute(select(func.count()).select_from(WorkItem)).scalar_one() == works == 1
+        assert session.execute(select(func.count()).select_from(WorkItem)).scalar_one() == works == 2  # to score, to list
     assert len(before) == 5
     trained.run()
 

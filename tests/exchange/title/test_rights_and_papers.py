@@ -184,9 +184,9 @@ def test_a_later_claim_is_told_to_everybody_who_relies_on_it(shared: House) -> N
     parts = split(shared.funders[0], root, 1, FACE_MINOR - 1)
     before = [len(shared.events(funder)) for funder in (0, 1)]
     with shared.services.database.transaction() as session:
-        payload = {"asset_id": root, "kind": "exact", "at": "2026-03-02T00:00:00Z"}
-        jobs.enqueue(session, job="title.alert", payload=payload)
-        jobs.enqueue(session, job="title.alert", payload=payload | {"asset_id": "ast_01h455vb4pex5vsknk084sn02q"})
+        unknown = "ast_01h455vb4pex5vsknk084sn02q"
+        jobs.enqueue(session, job="title.alert", payload={"asset_ids": [root, unknown], "kind": "refused"})
+        jobs.enqueue(session, job="title.alert", payload={"asset_ids": [unknown], "kind": "similar"})
     shared.run()
     told = shared.events(0)[before[0] :]
     assert [(one["type"], one["data"]["asset_id"]) for one in told] == [

@@ -177,7 +177,14 @@ def books() -> dict[str, list[dict[str, Any]]]:
             {"transfer_id": 2, "key": "purchase", "refusal": None},
         ],
         "legs": [
-            {"transfer_id": 2, "leg": number, "account_id": number, "version": 1, "amount_minor": amount}
+            {
+                "transfer_id": 2,
+                "leg": number,
+                "account_id": number,
+                "version": 1,
+                "amount_minor": amount,
+                "balance_after_minor": amount,
+            }
             for number, amount in enumerate(amounts, start=1)
         ],
     }
@@ -191,10 +198,15 @@ def finish(folder: Path, facts: dict[str, Any] | None = None, *, signer: FileSig
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("manifest.")]
     files = {path.relative_to(folder).as_posix(): _described(path) for path in paths}
     told = {"format": "exchange-pack/1", "made_at": "2026-01-01T00:05:00Z", **facts}
-    manifest = canonical_bytes(told | {"files": files, "left_out": {}, "revision": "0009"})
-    statement = {name: told[name] for name in ("format", "made_at", "scope")}
-    statement["manifest"] = hashlib.sha256(manifest).hexdigest()
-    put(folder, "manifest.json", manifest)
+    sign(folder, told | {"files": files, "left_out": {}, "revision": "0009"}, signer=signer)
+
+
+def sign(folder: Path, manifest: dict[str, Any], *, signer: FileSigner = ONE) -> None:
+    """Write a manifest, and sign it."""
+    data = canonical_bytes(manifest)
+    statement = {name: manifest[name] for name in ("format", "made_at", "scope")}
+    statement["manifest"] = hashlib.sha256(data).hexdigest()
+    put(folder, "manifest.json", data)
     put(folder, "manifest.jws", jws(canonical_bytes(statement), "pack.manifest+jws", signer=signer) + b"\n")
 
 

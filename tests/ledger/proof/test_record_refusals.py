@@ -274,6 +274,8 @@ def test_a_record_too_large_is_refused_unread(keys: Mapping[str, Any]) -> None:
     """Size is checked before anything is decoded."""
     with pytest.raises(RecordTooLarge):
         open_record("A" * 10_000_000 + ".A.A", keys=keys)
+    with pytest.raises(RecordTooLarge):  # a shorter signature does not make room for more
+        open_record("A" * 4_000 + "." + "A" * 95 + ".A", keys=keys)
 
 
 def test_a_disclosure_of_another_record_is_refused(make_record: Make, keys: Mapping[str, Any]) -> None:

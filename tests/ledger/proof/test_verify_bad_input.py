@@ -227,6 +227,13 @@ def pretty(data: bytes) -> bytes:
         ("not_a_record", lambda data: b"[]\n" + data),
         ("not_a_record", lambda data: data.replace(b'"index":5', b'"index":-5', 1)),
         ("not_a_record", lambda data: data.replace(b'"index":5', b'"index":"5"', 1)),
+        ("not_a_record", lambda data: b'{"disclosures":[1],"jws":"x"}\n' + data),
+        ("not_a_record", lambda data: b'{"disclosures":{},"jws":"x"}\n' + data),
+        ("not_a_record", lambda data: b'{"jws":1}\n' + data),
+        ("not_a_record", lambda data: b'{"jws":"x","proof":1}\n' + data),
+        ("not_a_record", lambda _: ARCHIVE.record_file(5) + b"\n" + b"".join(LINES[1:])),
+        ("line_not_canonical", lambda data: b'{"jws":1.5}\n' + data),
+        ("line_not_canonical", lambda data: b'{"jws":' + b"[" * 100 + b"]" * 100 + b"}\n" + data),
         ("line_too_long", lambda data: b"x" * (LONGEST_LINE + 1) + b"\n" + data),
         ("truncated_gzip", lambda data: gzip.compress(data)[:-20]),
         ("not_gzip", lambda data: gzip.compress(data)[:10] + b"\xff" * 50),
@@ -378,6 +385,28 @@ def test_signed_after_its_key_was_denounced(tmp_path: Path) -> None:
     archive.add("ast_9", "asset.confirmed", {}, {}, signer=ONE)
     (finding,) = found(tmp_path / "tape.ndjson", archive.tape(), good)
     assert (finding.code, finding.asset) == ("signed_after_compromise", "ast_9")
+
+
+def test_a_single_record_under_a_key_not_in_force(tmp_path: Path) -> None:
+    """A tape that came before it tells the life of its key."""
+    archive = Archive(EVENTS[:6])
+    archive.add("ast_9", "asset.confirmed", {}, {}, signer=FileSigner.from_seed(bytes([2]) * 32))
+    (tmp_path / "tape.ndjson").write_bytes(Archive(EVENTS[:6]).tape())
+    (tmp_path / "record.json").write_bytes(archive.record_file(6))
+    session = Session(Beliefs(root=ONE.kid, policy=Policy.parse(POLICY)))
+    verify_files([tmp_path / "record.json", tmp_path / "tape.ndjson"], session)
+    assert [(one.code, one.asset) for one in session.findings.kept] == [("signed_before_activation", "ast_9")]
+
+
+def test_a_checkpoint_beyond_the_copy_of_the_log(tmp_path: Path) -> None:
+    """What the copy does not reach it cannot speak of, and the reader is told."""
+    ARCHIVE.write_log(tmp_path / "log")
+    longer = Archive([*EVENTS, ("ast_9", "asset.confirmed", {}, {})])
+    (tmp_path / "checkpoint").write_text(longer.checkpoint())
+    session = Session(BELIEFS)
+    verify_files([tmp_path / "log", tmp_path / "checkpoint"], session)
+    assert not session.findings
+    assert session.reports[-1].notes[-1].startswith("Not compared")
 
 
 def test_the_cosigner_is_who_the_policy_names() -> None:

@@ -1,6 +1,7 @@
 """Every byte of everything that is handed over, flipped one at a time: all are found."""
 
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -9,18 +10,20 @@ from typing import IO
 import pytest
 
 from ledger.canonical import canonical_bytes
+from ledger.errors import LedgerError
 from ledger.policy import Policy
 from ledger.verify.belief import Beliefs, Undecided
 from ledger.verify.output import RIGHT, WRONG, exit_code
-from ledger.verify.pack import verify_pack
+from ledger.verify.pack import MANIFEST, SIGNATURE, MalformedManifest, _Pack, _parse_manifest, verify_pack
 from ledger.verify.run import verify_tape_file
 from ledger.verify.session import FileReport, Session
 from ledger.verify.small import verify_checkpoint_file, verify_key_set, verify_proof_file, verify_record_file
-from ledger.verify.stores import FileMissing
+from ledger.verify.stores import FileMissing, Zipped, read_small
 from ledger.verify.trust import parse_key_set
 from tests.ledger.proof.archive import EVENTS, ONE, POLICY, Archive
 
 ARCHIVE = Archive([*EVENTS[:3], EVENTS[5], EVENTS[7]])
+SMALL, SMALLER = Archive([*EVENTS[:3], EVENTS[6]]), Archive([*EVENTS[:2], EVENTS[6]])
 BELIEFS = Beliefs(keys=parse_key_set(ARCHIVE.key_set()), policy=Policy.parse(POLICY))
 ROOTED = BELIEFS._replace(keys=None, root=ONE.kid)
 Check = Callable[[bytes, FileReport, Session], None]
@@ -76,7 +79,7 @@ def missed(check: Check, data: bytes, beliefs: Beliefs = BELIEFS) -> list[int]:
 @pytest.mark.parametrize("beliefs", [BELIEFS, ROOTED], ids=["keys given", "one thumbprint"])
 def test_every_byte_of_a_tape(beliefs: Beliefs) -> None:
     """Records, disclosures, separators, line ends: with nothing but the tape and a key."""
-    lines = [json.loads(line) for line in ARCHIVE.tape().splitlines()]
+    lines = [json.loads(line) for line in SMALLER.tape().splitlines()]
     unplaced = [canonical_bytes({name: line[name] for name in ("disclosures", "jws")}) + b"\n" for line in lines]
     assert missed(verify_tape_bytes, b"".join(unplaced), beliefs) == []
 
@@ -109,13 +112,68 @@ def test_every_byte_of_a_key_set() -> None:
     assert missed(verify_key_set, canonical_bytes(json.loads(ARCHIVE.key_set()))) == []
 
 
-def test_every_byte_of_a_pack(tmp_path: Path) -> None:
-    """Manifest, signature, keys, policy, tape, tiles, bundles, books, tables."""
-    ARCHIVE.write_pack(tmp_path)
-    files = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    for name, whole in files.items():
+def in_memory(folder: Path) -> dict[str, bytes]:
+    """A right pack's files."""
+    SMALL.write_pack(folder)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_byte_of_the_files_of_a_pack(tmp_path: Path) -> None:
+    """Keys, policy, tape, tiles, bundles, books, tables: the manifest has their hashes."""
+    files = in_memory(tmp_path)
+    manifest = json.loads(files[MANIFEST])
+    for name in files.keys() - {MANIFEST, SIGNATURE}:
 
         def check(data: bytes, report: FileReport, session: Session, *, name: str = name) -> None:
-            verify_pack(Memory(files | {name: data}), report, session)
+            _Pack(Memory(files | {name: data}), manifest, files[MANIFEST], report, session)._check_files()
 
-        assert (name, missed(check, whole)) == (name, [])
+        assert (name, missed(check, files[name])) == (name, [])
+
+
+def test_every_byte_of_a_manifest_and_its_signature(tmp_path: Path) -> None:
+    """The signature is about the whole manifest, and has one spelling."""
+    files = in_memory(tmp_path)
+    trust, _ = BELIEFS.trust(own={})
+    for name in (MANIFEST, SIGNATURE):
+
+        def check(data: bytes, report: FileReport, session: Session, *, name: str = name) -> None:
+            store = Memory(files | {name: data})
+            try:
+                manifest = _parse_manifest(store.files[MANIFEST])
+            except MalformedManifest as refusal:
+                session.refuse(refusal, file=report.file)
+            else:
+                _Pack(store, manifest, store.files[MANIFEST], report, session)._check_signature(trust)
+
+        assert (name, missed(check, files[name])) == (name, [])
+
+
+def test_a_byte_of_every_file_of_a_pack(tmp_path: Path) -> None:
+    """Hashes and signature, of which the two tests above flip every byte, are a part of checking a pack."""
+    files = in_memory(tmp_path)
+
+    def check(data: bytes, report: FileReport, session: Session) -> None:
+        verify_pack(Memory(files | {name: data}), report, session)
+
+    for name, whole in files.items():
+        assert code(check, whole, BELIEFS) == RIGHT
+        for place in range(0, len(whole), max(1, len(whole) // 5)):
+            flipped = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+            assert (name, place, code(check, flipped, BELIEFS)) == (name, place, WRONG)
+
+
+def test_every_byte_of_a_zip_file(tmp_path: Path) -> None:
+    """Whatever is flipped: a file reads as it was, or is refused, or has another name; never otherwise."""
+    content = {"stored": b"one two three", "deflated": b"four " * 9}
+    with zipfile.ZipFile(tmp_path / "right.zip", "w") as archive:
+        archive.writestr("stored", content["stored"])
+        archive.writestr("deflated", content["deflated"], zipfile.ZIP_DEFLATED)
+    refused = set()
+    for place, flipped in flips((tmp_path / "right.zip").read_bytes()):
+        (tmp_path / "flipped.zip").write_bytes(flipped)
+        for name, data in content.items():
+            try:
+                assert read_small(Zipped(tmp_path / "flipped.zip"), name) == data, place
+            except LedgerError as refusal:
+                refused.add(refusal.code)
+    assert refused == {"damaged_zip", "file_missing"}

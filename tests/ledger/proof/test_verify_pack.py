@@ -1,19 +1,25 @@
 """A pack: what an outsider alters, and what an insider alters who can sign the manifest again."""
 
 import gzip
+import hashlib
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
 from ledger.keys import FileSigner
+from ledger.merkle import HASH_BYTES
 from ledger.policy import Policy
+from ledger.verify import pack as verify_module
 from ledger.verify.belief import Beliefs
-from ledger.verify.output import RIGHT, exit_code
+from ledger.verify.output import RIGHT, UNDECIDED, exit_code
 from ledger.verify.run import verify_files
 from ledger.verify.session import Session
+from ledger.verify.stores import LARGEST_TEXT
 from tests.ledger.proof.archive import (
     EVENTS,
     LOG,
@@ -29,6 +35,7 @@ from tests.ledger.proof.archive import (
     lines,
     packed,
     put,
+    sign,
 )
 
 ARCHIVE = Archive()
@@ -81,6 +88,16 @@ def test_a_pack_in_a_zip_file(pack: Path, tmp_path: Path) -> None:
         for path in names:
             archive.write(path, path.relative_to(pack).as_posix())
     assert codes(tmp_path / "pack.zip") == set()
+    with zipfile.ZipFile(tmp_path / "lzma.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("manifest.json", b"{}")
+    assert codes(tmp_path / "lzma.zip") == {"damaged_zip"}
+    for name in names:
+        data = (tmp_path / "pack.zip").read_bytes()
+        with zipfile.ZipFile(tmp_path / "pack.zip") as archive:
+            info = archive.getinfo(name.relative_to(pack).as_posix())
+        begin = info.header_offset + 30 + len(info.filename)
+        (tmp_path / "bad.zip").write_bytes(data[:begin] + b"\xff" + data[begin + 1 :])
+        assert codes(tmp_path / "bad.zip") & {"file_missing", "file_altered", "damaged_zip"}, name
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "pack.zip", "a") as archive:
         archive.writestr("keys.json", b"")
     assert codes(tmp_path / "pack.zip") == {"damaged_zip"}
@@ -109,7 +126,8 @@ def test_a_pack_without_one_of_its_parts(pack: Path, name: str) -> None:
 
 def test_a_pack_without_a_manifest_worth_its_name(pack: Path) -> None:
     """Another format, no format, a manifest of another pack."""
-    for data in (b"{}", b"[]", b"x", (pack / "manifest.json").read_bytes().replace(b"pack/1", b"pack/2")):
+    bare = b'{"files":{"x":{"bytes":1,"sha256":1}},"format":"exchange-pack/1","log":{"size":1},"made_at":"","scope":""}'
+    for data in (b"{}", b"[]", b"x", bare, (pack / "manifest.json").read_bytes().replace(b"pack/1", b"pack/2")):
         put(pack, "manifest.json", data)
         assert codes(pack) == {"malformed_manifest"}
 
@@ -152,6 +170,7 @@ def last_line_gone(data: bytes) -> bytes:
         ("log/tile/entries/000.p/14", lambda data: data[:-1], "malformed_bundle"),
         ("log/tile/entries/000.p/14", lambda data: data.replace(b"asset.released", b"asset.RELEASED"), "forked_log"),
         ("policy.txt", lambda _: b"quorum w9\n", "malformed_policy"),
+        ("keys.json", lambda data: data + b" " * LARGEST_TEXT, "file_too_large"),
     ],
 )
 def test_what_an_insider_alters(pack: Path, name: str, change: Callable[[bytes], bytes], code: str) -> None:
@@ -179,12 +198,90 @@ def test_a_funders_pack_has_only_some_records(tmp_path: Path) -> None:
     assert codes(tmp_path / "whole") == {"entry_without_record"}
 
 
+def test_a_record_twice(tmp_path: Path) -> None:
+    """The log has it once."""
+    first, *rest = ARCHIVE.tape().splitlines(keepends=True)
+    ARCHIVE.write_pack(tmp_path, tape=b"".join([first, first, *rest]))
+    assert codes(tmp_path) == {"entry_covered_twice", "reordered_chain"}
+
+
+def test_leaves_that_do_not_fit_into_memory(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they go to the disk, each record is held against its own."""
+    monkeypatch.setattr(verify_module, "CHUNK_BYTES", 2 * HASH_BYTES)
+    assert codes(pack) == set()
+    altered(pack, "records.ndjson.gz", gz(lambda data: data.replace(b'"index":7', b'"index":6', 1)))
+    assert codes(pack) >= {"leaf_mismatch"}
+
+
+def test_a_log_that_nobody_vouches_for(tmp_path: Path) -> None:
+    """Neither caller nor policy nor chain of keys knows the log's key: what can be found is found."""
+    Archive(EVENTS[:3]).write_pack(tmp_path)
+    altered(tmp_path, "policy.txt", lambda _: b"quorum none\n")
+    session = run(tmp_path, Beliefs(root=ONE.kid))
+    assert (exit_code(session), session.reports[0].undecided) == (
+        UNDECIDED,
+        "No key of the log is known: give --policy or --log-key.",
+    )
+    put(tmp_path, "log/tile/0/000.p/3", bytes(96))
+    assert codes(tmp_path, Beliefs(root=ONE.kid)) == {"file_altered", "tile_mismatch"}
+
+
+@pytest.mark.parametrize("name", ["records.ndjson.gz", "books/legs.ndjson.gz"])
+def test_a_table_gone_that_the_manifest_names(pack: Path, name: str) -> None:
+    """The rest is checked nevertheless."""
+    (pack / name).unlink()
+    assert "file_missing" in codes(pack)
+
+
 def test_one_record_for_two_entries(pack: Path) -> None:
     """Counted rows and covered entries do not let a record stand for another."""
     manifest = json.loads((pack / "manifest.json").read_bytes())
     manifest["files"]["records.ndjson.gz"]["rows"] += 1
     put(pack, "manifest.json", json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
     assert codes(pack) == {"rows_missing", "manifest_mismatch"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("tables/offer.ndjson.gz", lambda data: data[:-9], {"not_gzip"}),
+        ("tables/offer.ndjson.gz", lambda data: data[:10] + b"\xff" + data[11:], {"not_gzip"}),
+        ("tables/offer.ndjson.gz", lambda _: b"x", {"not_gzip"}),
+        ("books/legs.ndjson.gz", lambda data: data[:-9], {"not_gzip", "truncated_gzip"}),
+    ],
+)
+def test_a_table_that_cannot_be_unpacked(
+    pack: Path, name: str, change: Callable[[bytes], bytes], expected: set[str]
+) -> None:
+    """Its hash is right, its content is none."""
+    data = change((pack / name).read_bytes())
+    put(pack, name, data)
+    manifest = json.loads((pack / "manifest.json").read_bytes())
+    manifest["files"][name] |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    sign(pack, manifest)
+    assert expected <= codes(pack)
+
+
+@pytest.mark.parametrize("rows", [0, 2, None, "1"])
+@pytest.mark.parametrize(
+    "name", ["tables/offer.ndjson.gz", "books/accounts.ndjson.gz", "books/legs.ndjson.gz", "records.ndjson.gz"]
+)
+def test_rows_that_the_manifest_counts_otherwise(pack: Path, name: str, rows: object) -> None:
+    """Of any table, too few or too many, or not counted at all."""
+    manifest = json.loads((pack / "manifest.json").read_bytes())
+    manifest["files"][name]["rows"] = rows
+    sign(pack, manifest)
+    session = run(pack)
+    assert [(one.code, one.field) for one in session.findings.kept] == [("rows_missing", name)]
+
+
+def test_a_manifest_of_no_time(pack: Path) -> None:
+    """Where it does not say when it was made, no key was in force for it: the log's size decides."""
+    manifest = json.loads((pack / "manifest.json").read_bytes()) | {"made_at": "yesterday"}
+    sign(pack, manifest)
+    assert codes(pack) == set()
+    sign(pack, manifest, signer=TWO)
+    assert codes(pack) == {"signed_before_activation"}
 
 
 def test_a_manifest_under_a_key_not_in_force(pack: Path) -> None:
@@ -250,6 +347,27 @@ def test_a_log_of_several_tiles(tmp_path: Path) -> None:
     assert "tile_mismatch" in codes(tmp_path / "pack")
     (tmp_path / "pack/log/tile/0/001").unlink()
     assert {"file_missing", "tile_mismatch", "file_altered"} == codes(tmp_path / "pack")
+
+
+def test_a_log_of_full_tiles_only(tmp_path: Path) -> None:
+    """256 entries: nothing is left over on the lowest level."""
+    Archive([("ast_1", "asset.noted", {}, {})] * 256).write_log(tmp_path / "log")
+    session = run(tmp_path / "log")
+    assert (exit_code(session), session.reports[0].counts) == (RIGHT, {"log entries": 256})
+
+
+def test_no_room_to_work_in(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is no fault of the pack: nothing can be said."""
+
+    def full() -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    session = run(pack)
+    assert (exit_code(session), session.reports[0].undecided) == (
+        UNDECIDED,
+        "It cannot be read: No space left on device.",
+    )
 
 
 def test_logs_that_are_damaged(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from ledger.verify.lines import Chunk, read_chunks
 from ledger.verify.output import RIGHT, UNDECIDED, WRONG
 from ledger.verify.tape import Job, chains_of, key_chain, verify_tape
 from ledger.verify.trust import Trust, parse_key_set, raw_keys
-from tests.ledger.proof.archive import EVENTS, LOG, ONE, POLICY, START, TWO, Archive
+from tests.ledger.proof.archive import EVENTS, LOG, ONE, POLICY, START, TWO, Archive, Event
 
 ARCHIVE = Archive()
 TRUST = Trust(raw_keys({ONE.kid: ONE.public_key}))
@@ -160,6 +160,31 @@ def test_the_holder_on_a_day(asset: str, day: str, expected: list[tuple[str, str
     assert [(one.asset, one.state, one.holder) for one in found] == expected
 
 
+def test_a_split_of_splits() -> None:
+    """A hundred splits one behind the other are followed to the last part; parts that name each other end."""
+    events: list[Event] = [("ast_0", "asset.confirmed", {}, {"seller": "s"})]
+    for depth in range(100):
+        events.append(
+            (f"ast_{depth}", "asset.split", {"parts": [f"ast_{depth + 1}"], "effective_date": "2026-01-02"}, {})
+        )
+        part = {"parent": f"ast_{depth}", "effective_date": "2026-01-02"}
+        events.append((f"ast_{depth + 1}", "asset.split_off", part, {"holder": "s"}))
+    events.append(("ast_100", "asset.split", {"parts": ["ast_0", 7], "effective_date": "2026-01-03"}, {}))
+    tape = Archive(events).tape()
+    held = holders_at(
+        "ast_0",
+        at=date(2026, 1, 2),
+        chains=lambda assets: chains_of([Chunk(0, tape)], assets, judge=TRUST.judge()),
+    )
+    assert [(one.asset, one.state) for one in held[-2:]] == [("ast_99", "split"), ("ast_100", "held")]
+    later = holders_at(
+        "ast_0",
+        at=date(2026, 1, 3),
+        chains=lambda assets: chains_of([Chunk(0, tape)], assets, judge=TRUST.judge()),
+    )
+    assert [one.state for one in later] == ["split"] * 101
+
+
 def test_a_backdated_fact_counts_from_its_day() -> None:
     """What was recorded later for an earlier day comes before what was recorded first for a later day."""
     archive = Archive(
@@ -217,6 +242,7 @@ def files(tmp_path: Path) -> Path:
         ("pack checkpoint keys.json", RIGHT, "Consistent with 2 other"),
         ("pack --asset ast_2 --at 2026-01-05", RIGHT, "ast_4 was held by platform:s3"),
         ("tape.ndjson --asset ast_9", RIGHT, "no record of it here"),
+        ("bare.json --asset ast_1", UNDECIDED, "give --keys or --key"),
         ("keys.json --asset ast_9", 2, "--asset needs"),
         ("tape.ndjson --at 2026-01-05", 2, "--at needs --asset"),
         ("", 2, "Missing argument"),

@@ -1,7 +1,9 @@
-"""`exchange`: every command."""
+"""The commands that have no room of their own."""
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
@@ -10,14 +12,9 @@ import msgspec
 
 from exchange import app, process, settings, worker
 from exchange.auth import Role
-from exchange.clock import system_now
-from exchange.errors import Refusal
 from exchange.migrations import upgrade
-from exchange.operations import bookkeeping
 from exchange.operations.queries import checks
-from exchange.packs import commands as pack_commands
 from exchange.parties.actions import register_client
-from exchange.registry import commands as key_commands
 from exchange.replay import demo as demonstration
 from exchange.replay.command import Replay, replay_file
 from exchange.replay.driver import NeverQuiet
@@ -26,51 +23,27 @@ from exchange.replay.page import page
 from exchange.replay.progress import Progress
 from exchange.replay.supervisor import ChildDied
 from exchange.services import Services, open_services
-from exchange.settings import SettingsError
-from exchange.witness.command import run_witness
-from ledger.errors import LedgerError
 from ledger.keys import public_key_from_jwk
-from ledger.verify.command import make_command
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
-def group() -> None:
-    """The receivables exchange."""
-
-
-def main() -> None:
-    """Run a command; what it refuses is said in a line, with exit code 1."""
-    try:
-        group.main(prog_name="exchange", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
-    except (SettingsError, Refusal, LedgerError, ChildDied, NeverQuiet) as error:
-        click.echo(f"exchange: {error}", err=True)
-        sys.exit(1)
-
-
-@group.command()
+@click.command()
 def migrate() -> None:
     """Bring the database to the newest revision, and its roles to their rights; log in as the schema's owner."""
     if not upgrade(_services().database.url):
         click.echo("exchange: no roles exchange_app and exchange_auditor, and this login may not make them", err=True)
 
 
-@group.command("worker")
+@click.command("worker")
 def run_worker() -> None:
     """Do the work: schedules, jobs, sealing, callbacks. Any number of workers may run."""
     process.settle_in()
     worker.run(_services())
 
 
-@group.command("check")
+@click.command("check")
 def run_checks() -> None:
     """Recompute books and log from their first entry; exit code 1 when anything is wrong."""
     services = _services()
@@ -83,7 +56,7 @@ def run_checks() -> None:
     sys.exit(any(found.values()))
 
 
-@group.command("add-client")
+@click.command("add-client")
 @click.option("--role", type=click.Choice([Role.OPERATOR.value, Role.AUDITOR.value]), required=True)
 @click.option("--public-jwk", "jwk_file", type=FILE, required=True, help="The client's Ed25519 public key as a JWK.")
 def add_client(role: str, jwk_file: Path) -> None:
@@ -99,7 +72,7 @@ def add_client(role: str, jwk_file: Path) -> None:
     click.echo(client_id)
 
 
-@group.command()
+@click.command()
 @click.option("--check", is_flag=True, help="Only say whether FILE is up to date.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("openapi/exchange.json"))
 def contract(file: Path, *, check: bool) -> None:
@@ -110,7 +83,7 @@ def contract(file: Path, *, check: bool) -> None:
     file.write_text(written)
 
 
-@group.command("replay")
+@click.command("replay")
 @click.argument("file", type=FILE)
 @click.option("--map", "map_file", type=FILE, help="Names the columns; without it FILE has the canonical names.")
 @click.option("--from", "first_day", type=DAY, required=True, help="Rows before it are known history.")
@@ -147,32 +120,36 @@ def run_replay(
         seed=seed,
         run_off_days=run_off_days,
     )
-    summary = replay_file(asked, progress=Progress(), database_url=settings.load().database_url)
+    with _a_replay():
+        summary = replay_file(asked, progress=Progress(), database_url=settings.load().database_url)
     click.echo(msgspec.json.encode(summary.as_json()) if as_json else page(summary))
     sys.exit(not summary.is_clean())
 
 
-@group.command()
+@click.command()
 def demo() -> None:
     """Play a small exchange from end to end in .exchange/demo, and prove that it is right."""
-    sys.exit(not demonstration.run_demo(_demo_home(), progress=Progress()))
+    with _a_replay():
+        sys.exit(not demonstration.run_demo(_demo_home(), progress=Progress()))
 
 
-@group.command("run")
+@click.command("run")
 def run_all() -> None:
     """Serve the demo's exchange on this machine until Ctrl-C; plays the demo first when there is none."""
     home = _demo_home()
-    if not demonstration.has_demo(home) and not demonstration.run_demo(home, progress=Progress()):
-        sys.exit(1)
-    demonstration.run_forever(home, wait=signal.pause)
+    with _a_replay():
+        if not demonstration.has_demo(home) and not demonstration.run_demo(home, progress=Progress()):
+            sys.exit(1)
+        demonstration.run_forever(home, wait=signal.pause)
 
 
-group.add_command(bookkeeping.group)
-group.add_command(key_commands.group)
-group.add_command(pack_commands.export_command)
-group.add_command(pack_commands.import_command)
-group.add_command(run_witness)
-group.add_command(make_command(system_now))
+@contextmanager
+def _a_replay() -> Iterator[None]:
+    """What ends a replay or the demo before its time is said in a line."""
+    try:
+        yield
+    except (ChildDied, NeverQuiet) as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _services() -> Services:

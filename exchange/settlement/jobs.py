@@ -1,0 +1,25 @@
+"""Match the lines of a statement, a batch in each transaction; undo what a line takes back, each in its own."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from exchange import jobs
+from exchange.clock import business_date
+from exchange.services import Services
+from exchange.settlement import lines
+
+
+def match_lines(services: Services, session: Session, payload: dict[str, Any]) -> None:
+    """Match and book the next lines of a statement; more of them are work of their own."""
+    now = services.clock.now(session)
+    today = business_date(now, time_zone=services.settings.time_zone)
+    if lines.match_lines(session, services=services, statement_id=payload["statement_id"], today=today, now=now):
+        jobs.enqueue(session, job="settlement.match_lines", payload=payload)
+
+
+def take_back(services: Services, session: Session, payload: dict[str, Any]) -> None:
+    """Undo what a line certainly takes back."""
+    now = services.clock.now(session)
+    today = business_date(now, time_zone=services.settings.time_zone)
+    lines.take_back(session, line_id=payload["line_id"], today=today, now=now)

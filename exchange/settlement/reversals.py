@@ -1,0 +1,146 @@
+"""Receipts undone: the posting reversed, what was paid owed again, once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from exchange.callbacks.actions import Notice, tell_many
+from exchange.pools.actions import release
+from exchange.registry.actions import Fact, record_many
+from exchange.risk import limits
+from exchange.settlement.claims import lock_claims
+from exchange.settlement.models import BankLine, Receipt, ReceiptShare
+from exchange.settlement.rules import Standing, funder_part_minor, why_not_reopened
+from ledger.books import InsufficientFunds, Leg, Reversal, reverse
+from ledger.books.reversals import opposite_legs
+
+CLAIMS = text("""
+    SELECT claim.asset_id, claim.state, claim.holder_id, claim.currency, pool.funder_id, company.number AS obligor
+    FROM claim
+    JOIN receivable ON receivable.asset_id = claim.root_id
+    JOIN company ON company.company_id = receivable.obligor_id
+    LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
+    WHERE claim.asset_id = ANY(:ids)
+""")
+
+
+def undo_line(session: Session, *, line_id: str, reversal: BankLine, today: date, now: datetime) -> str | None:
+    """Undo the receipts of a line that `reversal` takes back, all of them; or nothing, and why not.
+
+    Money that was deposited, or paid to a holder, has to be there still. A payment on a claim is undone where the claim
+    is open and in the same hands (`rules.why_not_reopened`); what it released of encumbrances stays released.
+    """
+    receipts = _live_receipts(session, [line_id])
+    if sum(receipt.amount_minor for receipt in receipts) != -reversal.amount_minor:
+        return "not_booked_as_it_is"
+    if reversal.value_date > today:
+        return "value_date_in_future"
+    paid = {one.receipt_id: one.asset_id for one in receipts if one.asset_id}
+    lock_claims(session, asset_ids=list(paid.values()))
+    taken_back = opposite_legs(session.connection(), keys=[f"{receipt_id}/receipt" for receipt_id in paid])
+    claims = {row.asset_id: row for row in session.execute(CLAIMS, {"ids": sorted(paid.values())})}
+    reason = _why_not(session, paid, claims, taken_back)
+    if reason is not None or not _reverse(session, receipts, on=reversal.value_date, now=now):
+        return reason or "funds_spent"
+    release(session, asset_ids=sorted(paid.values()), now=now)
+    _reopen(session, [receipt for receipt in receipts if receipt.asset_id], claims, taken_back)
+    _tell(session, receipts, claims, taken_back, now=now)
+    return None
+
+
+def take_out(session: Session, *, line_ids: Sequence[str], now: datetime) -> None:
+    """Take the money of lines that wait out of the unapplied, for it is about to be booked as somebody's."""
+    receipts = _live_receipts(session, line_ids)
+    reversals = [_reversal(receipt, receipt.value_date) for receipt in receipts]
+    reverse(session.connection(), reversals=reversals, now=now)
+    for receipt in receipts:
+        receipt.reversed_on = receipt.value_date
+    session.flush()
+
+
+def _live_receipts(session: Session, line_ids: Sequence[str]) -> list[Receipt]:
+    query = select(Receipt).where(Receipt.line_id.in_(line_ids), Receipt.reversed_on.is_(None))
+    return list(session.scalars(query.order_by(Receipt.receipt_id).with_for_update()))
+
+
+def _why_not(
+    session: Session, paid: Mapping[str, str], claims: Mapping[str, Any], taken_back: Mapping[str, Sequence[Leg]]
+) -> str | None:
+    shared = select(ReceiptShare.receipt_id).where(ReceiptShare.receipt_id.in_(list(paid))).limit(1)
+    if session.execute(shared).first() is not None:
+        return "paid_parts"
+    reasons = []
+    for receipt_id, asset_id in paid.items():
+        claim = claims[asset_id]
+        standing = Standing(claim.state, claim.holder_id, claim.funder_id)
+        reasons.append(why_not_reopened(asset_id, standing, taken_back=taken_back[f"{receipt_id}/receipt"]))
+    return next(filter(None, reasons), None)
+
+
+def _reverse(session: Session, receipts: Sequence[Receipt], *, on: date, now: datetime) -> bool:
+    """Reverse the postings; False, and nothing done, where somebody has spent the money."""
+    try:
+        with session.begin_nested():  # a refusal that is committed would be final
+            reverse(session.connection(), reversals=[_reversal(receipt, on) for receipt in receipts], now=now)
+    except InsufficientFunds:
+        return False
+    for receipt in receipts:
+        receipt.reversed_on = on
+    session.flush()
+    return True
+
+
+def _reversal(receipt: Receipt, on: date) -> Reversal:
+    return Reversal(f"{receipt.receipt_id}/reversal", f"{receipt.receipt_id}/receipt", on)
+
+
+def _reopen(
+    session: Session, receipts: Sequence[Receipt], claims: Mapping[str, Any], taken_back: Mapping[str, Sequence[Leg]]
+) -> None:
+    """What the receipts paid is owed again, to its funder as far as the funder got it."""
+    owed = text("UPDATE claim SET outstanding_minor = outstanding_minor + :paid WHERE asset_id = :id")
+    due = text("""
+        UPDATE pool_asset SET collected_minor = collected_minor - :funder WHERE asset_id = :id AND released_at IS NULL
+    """)
+    room: dict[limits.Line, int] = {}
+    for receipt in receipts:
+        claim = claims[str(receipt.asset_id)]
+        part_minor = funder_part_minor(taken_back[f"{receipt.receipt_id}/receipt"], claim.funder_id)
+        session.execute(owed, {"id": claim.asset_id, "paid": receipt.applied_minor})
+        if claim.funder_id:
+            session.execute(due, {"id": claim.asset_id, "funder": part_minor})
+            line = (claim.obligor, claim.currency)
+            room[line] = room.get(line, 0) + receipt.applied_minor
+    limits.use_room(session, amounts=room)
+
+
+def _tell(
+    session: Session,
+    receipts: Sequence[Receipt],
+    claims: Mapping[str, Any],
+    taken_back: Mapping[str, Sequence[Leg]],
+    *,
+    now: datetime,
+) -> None:
+    """Sign what was undone on each asset, and tell the funders what went back."""
+    facts: list[Fact] = []
+    told: list[tuple[str, str, dict[str, Any], int | None]] = []
+    for receipt in receipts:
+        data = {"receipt_id": receipt.receipt_id, "currency": receipt.currency}
+        if receipt.funder_id:
+            told.append((receipt.funder_id, "deposit.reversed", data | {"amount_minor": receipt.amount_minor}, None))
+        if receipt.asset_id:
+            day, paid_minor = f"{receipt.reversed_on}", receipt.applied_minor
+            body = {"receipt": receipt.receipt_id, "value_date": day, "amount_minor": -paid_minor}
+            funder_id = claims[receipt.asset_id].funder_id
+            part_minor = funder_part_minor(taken_back[f"{receipt.receipt_id}/receipt"], funder_id)
+            if part_minor:
+                part = data | {"asset_id": receipt.asset_id, "amount_minor": part_minor}
+                told.append((funder_id, "collection.reversed", part, len(facts)))
+            facts.append(Fact(receipt.asset_id, "asset.payment_reversed", body))
+    pending = record_many(session, facts=facts, now=now)
+    notices = [Notice(who, kind, data, None if at is None else pending[at]) for who, kind, data, at in told]
+    tell_many(session, notices=notices, now=now)
