@@ -176,7 +176,9 @@ def _outgoing(line: Line, incoming: Sequence[Line]) -> Proposal:
         if one.booking_date <= line.booking_date
         and (
             (line.end_to_end_id and one.end_to_end_id == line.end_to_end_id)
-            or (line.is_reversal and one.counterparty_account == line.counterparty_account)
+            or (
+                line.is_reversal and line.counterparty_account and one.counterparty_account == line.counterparty_account
+            )
             or names.reference(one.bank_reference) in named
         )
     ]

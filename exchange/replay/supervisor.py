@@ -27,7 +27,7 @@ from exchange.parties.actions import register_client
 from exchange.registry import keys
 from exchange.replay.client import ApiClient, party_key, public_jwk
 from exchange.services import open_services
-from exchange.settings import Settings, to_environment
+from exchange.settings import Settings, SettingsError, to_environment
 
 DATABASE = "exchange"
 LOOPBACK = "127.0.0.1"
@@ -71,14 +71,14 @@ def running(
     Without a database in the settings an embedded one is brought up in `home`. `fresh_at` makes it anew (a
     database of the settings has to be empty), moves its virtual clock there and enters an operator whose key
     is `operator_key`. More `workers` do more at once; one alone does all in a fixed order.
-    Raises `ChildDied`.
+    Raises `ChildDied`, and `SettingsError` for a port in use.
     """
     with ExitStack() as stack:
         stack.enter_context(_terminated_like_interrupted())
         if settings.database_url is None:
             url = stack.enter_context(_embedded(settings.home, fresh=fresh_at is not None))
             settings = replace(settings, database_url=url)
-        port = port or _free_port()
+        port = _free_port(port or 0)
         settings = replace(settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),))
         exchange = Exchange(settings.issuer, settings)
         upgrade(settings.database_url or "")
@@ -215,9 +215,14 @@ def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
         return
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """The wanted port, or any for 0. Refuses one in use (`SettingsError`): the API would share it with whoever has it."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, wanted))
+        except OSError:
+            raise SettingsError(f"port {wanted} is in use: stop what listens there") from None
         port: int = probe.getsockname()[1]
         return port
 

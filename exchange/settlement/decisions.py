@@ -88,11 +88,21 @@ def _decide(
     session: Session, index: int, item: DecisionItem, row: BankLine, *, today: date, now: datetime
 ) -> Refused | None:
     """The line's new state; what it takes back is undone here."""
-    if item.decision == "accept" and (row.proposal or {}).get("kind") == "reversal":
-        reason = undo(session, row, today=today, now=now)
+    target = _taken_back(item, row)
+    if target is not None:
+        reason = undo(session, row, line_id=target, today=today, now=now)
         return None if reason is None else (409, Fault(reason, f"/items/{index}/line_id", "it cannot be taken back"))
     row.state = LEAVES.get(item.decision, "booked")
     return None
+
+
+def _taken_back(item: DecisionItem, row: BankLine) -> str | None:
+    """The line that this one takes back, as proposed or as the decision says; None where it takes back none."""
+    if row.amount_minor >= 0:
+        return None
+    if item.decision == "take_back":
+        return item.reverses or None
+    return (row.proposal or {}).get("reverses") if item.decision == "accept" else None
 
 
 def _refused(index: int, item: DecisionItem, parts: Sequence[Part], judged: _Book, today: date) -> Refused | None:
@@ -102,9 +112,7 @@ def _refused(index: int, item: DecisionItem, parts: Sequence[Part], judged: _Boo
     if row.state != "open":
         message = f"nobody has to decide: it is {row.state}"
         return 409, Fault("already_decided", f"{at}/line_id", message, item.line_id)
-    proposal = row.proposal or {}
-    is_taken_back = item.decision == "accept" and proposal.get("kind") == "reversal" and proposal.get("reverses")
-    if item.decision == "leave" or is_taken_back:
+    if item.decision == "leave" or _taken_back(item, row) is not None:
         return None
     if row.amount_minor <= 0:
         return 422, Fault("no_money_in", f"{at}/decision", "no money came in with this line", item.decision)

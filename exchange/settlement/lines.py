@@ -75,16 +75,18 @@ def take_back(session: Session, *, line_id: str, today: date, now: datetime) -> 
     hold_receipts(session)
     row = session.execute(select(BankLine).where(BankLine.line_id == line_id).with_for_update()).scalar_one()
     if row.state == "open":
-        reason = undo(session, row, today=today, now=now)
+        reason = undo(session, row, line_id=(row.proposal or {})["reverses"], today=today, now=now)
         if reason is not None:
             row.proposal = _also(row.proposal, reason)
         session.flush()
 
 
-def undo(session: Session, row: BankLine, *, today: date, now: datetime) -> str | None:
-    """Undo the line that `row` takes back, by its proposal; why not, where that cannot be."""
-    target = session.get(BankLine, (row.proposal or {}).get("reverses") or "", with_for_update=True)
-    if target is None or target.state == "reversed":
+def undo(session: Session, row: BankLine, *, line_id: str, today: date, now: datetime) -> str | None:
+    """Undo the line that `row` takes back; why not, where that cannot be."""
+    target = session.get(BankLine, line_id, with_for_update=True)
+    if target is None or (target.account, target.amount_minor) != (row.account, -row.amount_minor):
+        return "not_its_opposite"
+    if target.state == "reversed":
         return "reversed_before"
     reason = undo_line(session, line_id=target.line_id, reversal=row, today=today, now=now)
     if reason is None:

@@ -109,7 +109,7 @@ def takeable_back(session: Session, lines: Iterable[Line], *, account: str) -> l
 
 STATEMENTS = """
     SELECT statement_id, account, currency, bank_id, sequence, opening_minor, closing_minor, line_count, first_date,
-           last_date, entered_at, coalesce(became.states, '{}') AS states,
+           this.last_date, entered_at, coalesce(became.states, '{}') AS states,
            opening_minor IS NOT NULL AND first_date IS NOT NULL AND before.last_date IS NOT NULL AND NOT EXISTS (
                SELECT FROM bank_statement AS other
                WHERE other.account = this.account AND other.last_date IN (before.last_date, this.first_date)

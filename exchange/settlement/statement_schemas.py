@@ -12,7 +12,7 @@ from exchange.paging import DEFAULT_LIMIT
 from exchange.receivables.schemas import Minor, Words
 from exchange.schemas import MAX_MINOR, Boolean, Id, Integer, List, Nested, OneOf, PageQuery, QueryInteger, Schema, Text
 
-DECISIONS = ("accept", "allocate", "leave", "refund")
+DECISIONS = ("accept", "allocate", "take_back", "leave", "refund")
 STATES = ("new", "duplicate", "booked", "open", "left", "refund", "reversed")
 ENCODINGS = ("utf-8", "utf-8-sig", "gb18030", "latin-1")
 MOST_ALLOCATIONS = 100
@@ -32,8 +32,9 @@ class DecisionItem(Struct, forbid_unknown_fields=True, frozen=True):
     """What is decided about a line."""
 
     line_id: LineId
-    decision: Literal["accept", "allocate", "leave", "refund"]
+    decision: Literal["accept", "allocate", "take_back", "leave", "refund"]
     allocations: Annotated[list[AllocationItem], Meta(min_length=1, max_length=MOST_ALLOCATIONS)] | UnsetType = UNSET
+    reverses: LineId | UnsetType = UNSET
 
 
 class AllocationSchema(Schema):
@@ -44,11 +45,16 @@ class AllocationSchema(Schema):
 
 
 class DecisionSchema(Schema):
-    """What is decided about a line: as proposed, as `allocations` say, left as it is, or marked to be sent back."""
+    """What is decided about a line.
+
+    accept what is proposed; allocate it as `allocations` say; take_back the line that it `reverses`; leave it as it is;
+    refund: mark it to be sent back.
+    """
 
     line_id = Id("bln", required=True)
     decision = OneOf(*DECISIONS, required=True)
     allocations = List(Nested(AllocationSchema), 1, MOST_ALLOCATIONS)
+    reverses = Id("bln")
 
 
 class DecisionsSchema(Schema):

@@ -45,6 +45,7 @@ DECISION = {
     "line_id": "bln_01h455vb4pex5vsknk084sn02q",
     "decision": "allocate",
     "allocations": [{"reference": ASSET, "amount_minor": 1}],
+    "reverses": "bln_01h455vb4pex5vsknk084sn02q",
 }
 TRADE = {
     "invoice_number": "OLD-1",

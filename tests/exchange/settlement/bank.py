@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from tests.exchange.house import Client, House, check_contract
+from tests.exchange.settlement.book import rows
 
 ACCOUNT = "6222000011112222"
 _numbers = count(1)
@@ -128,12 +129,29 @@ def line(house: House, line_id: str) -> dict[str, Any]:
     return found
 
 
-def decide(house: House, line_id: str, decision: str, *parts: tuple[str, int]) -> dict[str, Any]:
+def decide(house: House, line_id: str, decision: str, *parts: tuple[str, int], **more: str) -> dict[str, Any]:
     """Decide about a line; the result."""
-    item: dict[str, Any] = {"line_id": line_id, "decision": decision}
+    item: dict[str, Any] = {"line_id": line_id, "decision": decision} | more
     if parts:
         item["allocations"] = [{"reference": reference, "amount_minor": amount} for reference, amount in parts]
     answer = house.operator.post("/v1/bank-lines/decisions", {"items": [item]})
     (result,) = answer["items"]
     house.run()
     return dict(result)
+
+
+def check_lines(house: House) -> None:
+    """Receipts that stand sum to the lines they came with; what was taken back, or came twice, has none."""
+    wrong = rows(
+        house,
+        """
+        SELECT bank_line.line_id, state, bank_line.amount_minor, sum(receipt.amount_minor) FROM bank_line
+        LEFT JOIN receipt ON receipt.line_id = bank_line.line_id AND reversed_on IS NULL
+        GROUP BY 1 HAVING coalesce(sum(receipt.amount_minor), 0) <> CASE
+            WHEN state IN ('new', 'duplicate', 'reversed') OR bank_line.amount_minor < 0 THEN 0
+            WHEN proposal ->> 'kind' = 'entered' AND state <> 'booked' THEN 0
+            WHEN state = 'open' AND proposal -> 'reasons' ? 'value_date_in_future' THEN 0
+            ELSE bank_line.amount_minor END
+        """,
+    )
+    assert wrong == []

@@ -10,6 +10,7 @@ from exchange import books, jobs, worker
 from tests.exchange.house import House, receipt
 from tests.exchange.settlement.bank import (
     camt,
+    check_lines,
     decide,
     enter,
     enter_one,
@@ -30,6 +31,7 @@ def checked(market: House) -> Iterator[None]:
     open_account(market)
     yield
     check_conserved(market)
+    check_lines(market)
 
 
 def named(name: str, **changes: object) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def reasons(row: dict[str, Any]) -> list[str]:
 
 
 def test_an_asset_named_in_a_text_is_paid(market: House) -> None:
-    """The id stands somewhere in the remittance, in capitals and broken by a blank: booked, funder told, account learnt."""
+    """The id stands somewhere in the remittance, in capitals and broken by a blank: booked, and the funder told."""
     (asset_id,) = buy(market, fresh())
     text = f"payment for {asset_id.upper().replace('_', ' ')}, thanks"
     row = enter_one(market, paid(400_000, text, name="Ningbo Plastics", account="6228 0001"))
@@ -121,6 +123,7 @@ def test_money_for_nobody_waits_and_is_allocated(market: House) -> None:
     before = balance(market, books.UNAPPLIED)
     row = enter_one(market, paid(1_000, "thank you"))
     assert (row["state"], balance(market, books.UNAPPLIED)) == ("open", before + 1_000)
+    assert row in lines(market, "open")
     too_much = decide(market, row["line_id"], "allocate", (first, 501))
     assert too_much["errors"][0]["code"] == "more_than_outstanding"
     assert decide(market, row["line_id"], "allocate", (first, 600), (second, 600))["status"] == 422
