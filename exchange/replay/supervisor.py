@@ -78,7 +78,7 @@ def running(
         if settings.database_url is None:
             url = stack.enter_context(_embedded(settings.home, fresh=fresh_at is not None))
             settings = replace(settings, database_url=url)
-        port = _free_port(port or 0)
+        port = free_port(port or 0)
         settings = replace(settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),))
         exchange = Exchange(settings.issuer, settings)
         upgrade(settings.database_url or "")
@@ -215,8 +215,8 @@ def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
         return
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port, or any for 0. Refuses one in use (`SettingsError`): the API would share it with whoever has it."""
+def free_port(wanted: int) -> int:
+    """The wanted port, or any for 0. Refuses one in use (`SettingsError`): it would be shared with whoever has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -23,7 +23,7 @@ from tests.exchange.settlement.book import (
 DUE_MINOR = PRICE_MINOR + DISCOUNT_MINOR
 NEXT_DAY_DISCOUNT_MINOR = 150
 KEY_RECORDS = 6
-"""The log begins with what became of its keys: two of records and two of checkpoints introduced, one of each in force."""
+"""The log begins with the lives of its keys: of records and of checkpoints two introduced, and one in force."""
 """One day at 6 % a year on an advance of 900,000."""
 
 

@@ -194,7 +194,9 @@ def test_scoring_twice_changes_nothing(trained: House) -> None:
         actions.score(session, asset_ids=waiting, today=TODAY, now=OPENING)
         actions.score(session, asset_ids=[], today=TODAY, now=OPENING)
         assert [(row.asset_id, row.features) for row in decisions(session, waiting)] == before
-        assert session.execute(select(func.count()).select_from(WorkItem)).scalar_one() == works == 2  # to score, to list
+        assert (
+            session.execute(select(func.count()).select_from(WorkItem)).scalar_one() == works == 2
+        )  # to score, to list
     assert len(before) == 5
     trained.run()
 

@@ -161,6 +161,22 @@ def test_a_claim_that_changed_hands_is_not_reopened(market: House) -> None:
     assert asset(market, asset_id)["outstanding_minor"] == FACE_MINOR - 100
 
 
+def test_an_asset_in_an_offer_leaves_it(market: House) -> None:
+    """Its offer was made for what was owed after the payment: the asset is free again, at what is owed now."""
+    market.move(9, days=1)
+    market.deposit(0, 10**9)
+    wanted = mandate(min_tenor_days=85, max_tenor_days=85, auto_commit=False)
+    market.funders[0].post("/v1/mandates", wanted)
+    (asset_id,) = market.submit(fresh() | dated(market, days=85))
+    enter_one(market, paid(100, asset_id, end_to_end="OFFER-1"))
+    market.move(10, 30)
+    assert asset(market, asset_id)["claim"] == "reserved"
+    assert enter_one(market, paid(-100, "returned", end_to_end="OFFER-1"))["state"] == "booked"
+    assert state_of(market, asset_id)[:4] == ("free", FACE_MINOR, None, 0)
+    market.move(14, 30)
+    assert asset(market, asset_id)["claim"] == "free"
+
+
 def test_payments_over_parts_are_not_undone_by_themselves(market: House) -> None:
     """A payment on a split asset went to its parts: a person looks."""
     (asset_id,) = market.submit(fresh(face_minor=1_000))

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 
-from exchange.replay.supervisor import _free_port as free_port
+from exchange.replay.supervisor import free_port
 from exchange.settings import SettingsError
 from exchange.witness.api import create_app
 from exchange.witness.command import run_witness
@@ -257,7 +257,7 @@ def test_logs_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 def served(folder: Path) -> Iterator[tuple[str, str]]:
     """`exchange witness` as anybody starts it; its address and its printed key."""
     (folder / "logs").write_text(f"log {LOG.verifier.vkey}\n")
-    port = free_port()
+    port = free_port(0)
     command = [sys.executable, "-m", "exchange", "witness", "--key", "key", "--name", "witness.example/w1"]
     command += ["--state", "state", "--logs", "logs", "--listen", f"127.0.0.1:{port}"]
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
