@@ -55,10 +55,10 @@ EXPOSURE = """
 """
 
 RECEIPTS = """
-    SELECT value_date, receipt_id, bank_reference, payer_name, amount_minor, applied_minor FROM receipt
+    SELECT value_date, reversed_on, receipt_id, bank_reference, payer_name, amount_minor, applied_minor FROM receipt
     WHERE asset_id = :asset_id
     UNION ALL
-    SELECT value_date, receipt_id, bank_reference, payer_name, receipt.amount_minor, share.amount_minor
+    SELECT value_date, reversed_on, receipt_id, bank_reference, payer_name, receipt.amount_minor, share.amount_minor
     FROM receipt_share AS share JOIN receipt USING (receipt_id) WHERE share.asset_id = :asset_id
     ORDER BY value_date, receipt_id LIMIT :limit
 """

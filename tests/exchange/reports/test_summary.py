@@ -22,9 +22,9 @@ from tests.exchange.settlement.book import (
 
 DUE_MINOR = PRICE_MINOR + DISCOUNT_MINOR
 NEXT_DAY_DISCOUNT_MINOR = 150
+"""One day at 6 % a year on an advance of 900,000."""
 KEY_RECORDS = 6
 """The log begins with the lives of its keys: of records and of checkpoints two introduced, and one in force."""
-"""One day at 6 % a year on an advance of 900,000."""
 
 
 def test_an_empty_exchange(server_url: str, tmp_path: Path) -> None:
