@@ -173,8 +173,8 @@ FILES = {
         FROM servicing_fact JOIN seen USING (asset_id) WHERE stays OR recorded_at < until
     """,
     "receipt": """
-        SELECT receipt_id, bank_reference, value_date, reversed_on, currency, coalesce(share.minor, amount_minor) AS amount_minor,
-               coalesce(share.minor, applied_minor) AS applied_minor, payer_name, reference, outcome, asset_id,
+        SELECT receipt_id, bank_reference, value_date, reversed_on, currency,
+               coalesce(share.minor, amount_minor) AS amount_minor, coalesce(share.minor, applied_minor) AS applied_minor, payer_name, reference, outcome, asset_id,
                funder_id, recorded_at
         FROM receipt
         LEFT JOIN seen USING (asset_id)
