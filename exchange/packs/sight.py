@@ -174,8 +174,9 @@ FILES = {
     """,
     "receipt": """
         SELECT receipt_id, bank_reference, value_date, reversed_on, currency,
-               coalesce(share.minor, amount_minor) AS amount_minor, coalesce(share.minor, applied_minor) AS applied_minor, payer_name, reference, outcome, asset_id,
-               funder_id, recorded_at
+               coalesce(share.minor, amount_minor) AS amount_minor,
+               coalesce(share.minor, applied_minor) AS applied_minor,
+               payer_name, reference, outcome, asset_id, funder_id, recorded_at
         FROM receipt
         LEFT JOIN seen USING (asset_id)
         LEFT JOIN LATERAL (
