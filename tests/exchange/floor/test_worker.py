@@ -172,7 +172,6 @@ def test_a_lost_connection_is_not_the_end(house: House) -> None:
                         WHERE datname = current_database() AND pid <> pg_backend_pid()
                     """)
                 )
-            house.services.database.engine.dispose()
             house.platform.post("/v1/receivables", {"items": [receivable(f"INV-{n}")]})
             until(lambda: is_quiet(house))
     assert _count(house, "decision") == 2
