@@ -91,7 +91,7 @@ def test_a_key_that_is_not_held_is_said_once(tmp_path: Path, capsys: pytest.Capt
         assert keys.find("foreign", store="file", label="record") is None
         assert keys.find("absent", store="file", label="record-2") is None
         assert keys.find("elsewhere", store="pkcs11", label="record") is None
-    lines = [line for line in capsys.readouterr().out.splitlines() if "signing key not held here" in line]
+    lines = [line for line in "".join(capsys.readouterr()).splitlines() if "signing key not held here" in line]
     assert len(lines) == 3
     assert other.kid in lines[0]
 

@@ -177,7 +177,7 @@ def test_a_lost_guard_starts_from_the_database(house: House, capsys: pytest.Capt
     before = signed_notes(services)
     shutil.rmtree(services.settings.home / "guard")
     checkpoints.publish(services)
-    assert "guard was lost" in capsys.readouterr().out
+    assert "guard was lost" in "".join(capsys.readouterr())
     kept = guard_of(services.settings).read()
     assert kept is not None
     assert kept.note == before[max(before)]

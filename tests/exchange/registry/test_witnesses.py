@@ -244,7 +244,7 @@ def test_a_lying_witness_counts_for_nothing(scene: Scene, lie: str, capsys: pyte
     size = scene.seal("a")
     scene.ask()
     until = time.monotonic() + 60
-    while "witness failed" not in (told := capsys.readouterr().out):
+    while "witness failed" not in (told := "".join(capsys.readouterr())):
         scene.asking.step()
         assert time.monotonic() < until, told
     assert "w0" in told
