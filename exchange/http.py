@@ -4,9 +4,9 @@ A view gets a `Call`, reads or acts, and returns what the contract promises. The
 it opens a transaction, keeps the answer of an idempotent request in that same transaction, and commits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, cast
@@ -25,6 +25,7 @@ from exchange.clock import system_now
 from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause
 from exchange.errors import Fault, Forbidden, MalformedBody, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
+from exchange.paging import decode_cursor, encode_cursor
 from exchange.schemas import load
 from exchange.services import Services
 
@@ -49,6 +50,22 @@ class Call:
     query: Any
     raw: bytes
     media_type: str = JSON
+
+    @property
+    def today(self) -> date:
+        """The business date."""
+        return self.services.business_date(self.now)
+
+    @property
+    def after(self) -> str | None:
+        """The place after which the page that is asked for begins (`BadCursor`)."""
+        position = decode_cursor(self.query.get("after"), str)
+        return None if position is None else str(position[0])
+
+    def page(self, items: Sequence[Mapping[str, Any]], *, by: str) -> dict[str, Any]:
+        """The page as it is answered: where it is full, the next one begins after its last item's `by`."""
+        full = len(items) == self.query["limit"]
+        return {"items": items, "next": encode_cursor(items[-1][by]) if full else None}
 
 
 @dataclass(frozen=True, slots=True)

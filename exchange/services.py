@@ -1,9 +1,10 @@
 """What a request or a job has at hand, built once a process."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
-from exchange.clock import Clock, clock_for
+from exchange.clock import Clock, business_date, clock_for
 from exchange.db import Database
 from exchange.entropy import Entropy, entropy_for
 from exchange.keyring import Keyring, open_keyring
@@ -21,6 +22,10 @@ class Services:
     entropy: Entropy
     keyring: Keyring
     witness_policy: Policy | None = None
+
+    def business_date(self, moment: datetime) -> date:
+        """The calendar date of `moment` where this exchange does business."""
+        return business_date(moment, time_zone=self.settings.time_zone)
 
 
 def open_services(settings: Settings) -> Services:

@@ -5,7 +5,6 @@ from typing import Any
 
 from exchange.auth import Role
 from exchange.bulk import Read, failed, read_items
-from exchange.clock import business_date
 from exchange.duplicates import actions, queries, rules
 from exchange.duplicates.actions import Answer
 from exchange.duplicates.marks import Keys, Marks, keys_from, stored
@@ -26,7 +25,7 @@ from exchange.duplicates.schemas import (
     elsewhere_json,
 )
 from exchange.http import Call, Room
-from exchange.paging import decode_cursor, encode_cursor
+from exchange.paging import decode_cursor
 from exchange.schemas import PageQuery
 
 room = Room("duplicates", __name__, url_prefix="/v1", description="Ask, and claim invoices, without showing them")
@@ -74,10 +73,9 @@ def claim_invoices(call: Call) -> dict[str, Any]:
 @room.operation("/invoice-claims", roles=[Role.PARTNER], query=PageQuery, result=ClaimsShown)
 def list_invoice_claims(call: Call) -> dict[str, Any]:
     """Your claims."""
-    position = decode_cursor(call.query.get("after"), str)
-    after, limit = str(position[0]) if position else "", call.query["limit"]
+    after, limit = call.after or "", call.query["limit"]
     items = queries.list_claims(call.session, holder_id=_holder(call), after=after, limit=limit)
-    return {"items": items, "next": encode_cursor(items[-1]["claim_id"]) if len(items) == limit else None}
+    return call.page(items, by="claim_id")
 
 
 @room.operation(
@@ -103,7 +101,7 @@ def list_clashes(call: Call) -> dict[str, Any]:
     items = queries.list_clashes(
         call.session, holder_id=call.caller.party_id, claim_id=call.query.get("claim_id"), after=after, limit=limit
     )
-    return {"items": items, "next": encode_cursor(items[-1]["clash_id"]) if len(items) == limit else None}
+    return call.page(items, by="clash_id")
 
 
 def _keys(call: Call) -> Keys:
@@ -123,7 +121,7 @@ def _read(call: Call) -> tuple[Read[InvoiceItem], Sequence[tuple[int, InvoiceIte
             read.bad[index] = faults
     valid = [(index, item) for index, item in read.good if index not in read.bad]
     if valid:
-        today = business_date(call.now, time_zone=call.services.settings.time_zone)
+        today = call.today
         actions.meter(call.session, partner_id=_holder(call), count=len(valid), today=today)
     return read, valid
 

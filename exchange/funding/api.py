@@ -3,7 +3,6 @@
 from typing import Any
 
 from exchange.auth import Role
-from exchange.clock import business_date
 from exchange.errors import NotFound
 from exchange.funding import actions, queries
 from exchange.funding.schemas import (
@@ -15,7 +14,6 @@ from exchange.funding.schemas import (
     OffersShown,
 )
 from exchange.http import Call, Room
-from exchange.paging import decode_cursor, encode_cursor
 
 room = Room("funding", __name__, url_prefix="/v1", description="Offers, and what funders answer")
 
@@ -23,16 +21,14 @@ room = Room("funding", __name__, url_prefix="/v1", description="Offers, and what
 @room.operation("/offers", roles=[Role.FUNDER], query=OfferQuery, result=OffersShown)
 def list_offers(call: Call) -> dict[str, Any]:
     """Your offers, oldest first."""
-    position = decode_cursor(call.query.get("after"), str)
     items = queries.offers(
         call.session,
         funder_id=str(call.caller.party_id),
         state=call.query.get("state"),
-        after=str(position[0]) if position else None,
+        after=call.after,
         limit=call.query["limit"],
     )
-    full = len(items) == call.query["limit"]
-    return {"items": items, "next": encode_cursor(items[-1]["offer_id"]) if full else None}
+    return call.page(items, by="offer_id")
 
 
 @room.operation("/offers/<offer_id>", roles=[Role.FUNDER], result=OfferInFull)
@@ -83,7 +79,7 @@ def refuse_offer(call: Call, offer_id: str) -> dict[str, Any]:
         funder_id=str(call.caller.party_id),
         reason=call.body["reason"],
         answered_by=call.caller.client_id,
-        today=business_date(call.now, time_zone=call.services.settings.time_zone),
+        today=call.today,
         now=call.now,
     )
     return {"offer_id": offer_id, "outcome": "refused"}

@@ -5,11 +5,9 @@ from typing import Any
 import msgspec
 
 from exchange.auth import Role
-from exchange.clock import business_date
 from exchange.currencies import MINOR_DIGITS
 from exchange.errors import Fault, InvalidRequest, NotFound
 from exchange.http import Call, Room
-from exchange.paging import decode_cursor, encode_cursor
 from exchange.pools import actions, queries, rules
 from exchange.pools.rules import Terms
 from exchange.pools.schemas import MandateCreated, MandateSchema, MandatesShown, PoolsShown, WhyNotShown
@@ -71,7 +69,7 @@ def explain_mandate(call: Call, mandate_id: str, asset_id: str) -> dict[str, Any
     if candidate is None or asset is None:
         raise NotFound("There is no such mandate of yours, or no such asset.")
     room_minor = limits.room_of(call.session, line=(asset.obligor, asset.currency))
-    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    today = call.today
     reasons = rules.why_not(candidate, asset, room_minor=room_minor, today=today)
     if not queries.is_free(call.session, asset_id=asset_id):
         reasons.insert(0, rules.WhyNot("not_free", limit=True, actual=False))
@@ -85,15 +83,13 @@ def explain_mandate(call: Call, mandate_id: str, asset_id: str) -> dict[str, Any
 @room.operation("/pools", roles=[Role.FUNDER, Role.OPERATOR, Role.AUDITOR], query=PageQuery, result=PoolsShown)
 def list_pools(call: Call) -> dict[str, Any]:
     """Pools, oldest first: a funder sees its own."""
-    position = decode_cursor(call.query.get("after"), str)
     items = queries.pools(
         call.session,
         funder_id=call.caller.party_id,
-        after=str(position[0]) if position else None,
+        after=call.after,
         limit=call.query["limit"],
     )
-    full = len(items) == call.query["limit"]
-    return {"items": items, "next": encode_cursor(items[-1]["pool_id"]) if full else None}
+    return call.page(items, by="pool_id")
 
 
 def _told(reason: rules.WhyNot) -> dict[str, Any]:

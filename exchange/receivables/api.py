@@ -11,11 +11,9 @@ from flask import Response
 
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
-from exchange.clock import business_date
 from exchange.duplicates.schemas import elsewhere_json
 from exchange.errors import NotFound, Refusal
 from exchange.http import Call, Room, problem_response
-from exchange.paging import decode_cursor, encode_cursor
 from exchange.parties.queries import is_originator, key_thumbprint
 from exchange.receivables import actions, approvals, confirmations, documents, queries, requests
 from exchange.receivables.answer_schemas import (
@@ -115,7 +113,7 @@ def confirm_receivables(call: Call) -> dict[str, Any]:
 def answer_receivables(call: Call) -> dict[str, Any]:
     """Answer up to 1,000 receivables that name you, with your own key; what you do not refuse becomes an asset."""
     read = read_items(call.raw, AnswerItem, AnswerSchema())
-    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    today = call.today
     evidence = key_thumbprint(call.session, client_id=call.caller.client_id)
     answers = [(index, _answer(item, grade="explicit_key", on=today, evidence=evidence)) for index, item in read.good]
     outcomes = confirmations.keep(
@@ -131,10 +129,10 @@ def list_owed(call: Call) -> dict[str, Any]:
         call.session,
         obligor_id=str(call.caller.party_id),
         waiting=call.query["waiting"] == "yes",
-        after=_after(call),
+        after=call.after,
         limit=call.query["limit"],
     )
-    return _page(call, items, "asset_id")
+    return call.page(items, by="asset_id")
 
 
 @room.operation(
@@ -159,11 +157,11 @@ def list_confirmation_requests(call: Call) -> dict[str, Any]:
     items = queries.open_links(
         call.session,
         originator_id=str(call.caller.party_id),
-        after=_after(call),
+        after=call.after,
         limit=call.query["limit"],
         now=call.now,
     )
-    return _page(call, _links(call, items), "request_id")
+    return call.page(_links(call, items), by="request_id")
 
 
 @room.operation(
@@ -185,8 +183,8 @@ def approve_receivables(call: Call) -> dict[str, Any]:
 def list_approvals(call: Call) -> dict[str, Any]:
     """The receivables of yours that wait for approval."""
     originator_id, limit = str(call.caller.party_id), call.query["limit"]
-    items = queries.awaited_approvals(call.session, originator_id=originator_id, after=_after(call), limit=limit)
-    return _page(call, items, "asset_id")
+    items = queries.awaited_approvals(call.session, originator_id=originator_id, after=call.after, limit=limit)
+    return call.page(items, by="asset_id")
 
 
 @room.operation(
@@ -229,7 +227,7 @@ def upload_document(call: Call, asset_id: str, kind: str) -> dict[str, Any] | Re
 
 def origin_of(call: Call) -> Origin:
     """The originator that calls, its client, and its business date."""
-    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    today = call.today
     return Origin(str(call.caller.party_id), call.now, today, call.caller.client_id)
 
 
@@ -273,13 +271,3 @@ def _policy(version: int, policy: Policy) -> dict[str, Any]:
     terms = msgspec.to_builtins(policy)
     silence = [{name: value for name, value in one.items() if value is not None} for one in terms["silence"]]
     return {"version": version, "approvals": terms["approvals"], "silence": silence}
-
-
-def _after(call: Call) -> str | None:
-    position = decode_cursor(call.query.get("after"), str)
-    return None if position is None else str(position[0])
-
-
-def _page(call: Call, items: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    full = len(items) == call.query["limit"]
-    return {"items": items, "next": encode_cursor(items[-1][name]) if full else None}

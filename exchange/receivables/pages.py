@@ -14,7 +14,6 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from exchange.clock import business_date
 from exchange.errors import Fault, Refusal, Unavailable
 from exchange.http import PROBLEM, problem_response, services
 from exchange.receivables import confirmations, requests, rules
@@ -101,7 +100,7 @@ def _keep(session: Session, *, token: str, form: dict[str, str]) -> None:
     at_hand = services()
     now = at_hand.clock.now(session)
     link = requests.open_link(session, services=at_hand, token=token, now=now)
-    today = business_date(now, time_zone=at_hand.settings.time_zone)
+    today = at_hand.business_date(now)
     answers, faults = read_form(form, link.receivables, today=today, evidence=link.evidence)
     if not faults:
         kept = confirmations.keep(session, answers=answers, today=today, now=now, obligor_id=link.obligor_id)

@@ -3,10 +3,8 @@
 from typing import Any
 
 from exchange.auth import Role
-from exchange.clock import business_date
 from exchange.errors import NotFound
 from exchange.http import Call, Room
-from exchange.paging import decode_cursor, encode_cursor
 from exchange.registry.queries import chain
 from exchange.reports import queries
 from exchange.reports.schemas import AssetShown, AssetsShown, ChainShown, PositionsShown, SummaryShown
@@ -22,11 +20,8 @@ room = Room("reports", __name__, url_prefix="/v1", description="Assets through t
 @room.operation("/assets", roles=READERS, query=PageQuery, result=AssetsShown)
 def list_assets(call: Call) -> dict[str, Any]:
     """The assets you may see: a platform its own, a funder those offered to it or held by it."""
-    position = decode_cursor(call.query.get("after"), str)
-    after = str(position[0]) if position else None
-    items = queries.assets(call.session, caller=call.caller, after=after, limit=call.query["limit"])
-    full = len(items) == call.query["limit"]
-    return {"items": items, "next": encode_cursor(items[-1]["asset_id"]) if full else None}
+    items = queries.assets(call.session, caller=call.caller, after=call.after, limit=call.query["limit"])
+    return call.page(items, by="asset_id")
 
 
 @room.operation("/assets/<asset_id>", roles=READERS, result=AssetShown)
@@ -54,7 +49,7 @@ def show_positions(call: Call) -> dict[str, Any]:
 @room.operation("/summary", roles=[Role.OPERATOR, Role.AUDITOR], result=SummaryShown)
 def show_summary(call: Call) -> dict[str, Any]:
     """What the exchange comes to."""
-    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    today = call.today
     return summary(call.session, today=day_number(today))
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.clock import business_date
 from exchange.risk import actions
 from exchange.services import Services
 
@@ -12,12 +11,12 @@ from exchange.services import Services
 def score(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Decide about the assets that were just confirmed."""
     now = services.clock.now(session)
-    today = business_date(now, time_zone=services.settings.time_zone)
+    today = services.business_date(now)
     actions.score(session, asset_ids=payload["asset_ids"], today=today, now=now)
 
 
 def train(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Train on everything known by now and put the model in force."""
     now = services.clock.now(session)
-    today = business_date(now, time_zone=services.settings.time_zone)
+    today = services.business_date(now)
     actions.train_model(session, today=today, horizon_days=payload["horizon_days"], now=now)

@@ -4,10 +4,8 @@ from typing import Any
 
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
-from exchange.clock import business_date
 from exchange.errors import Fault
 from exchange.http import Call, Room
-from exchange.paging import decode_cursor, encode_cursor
 from exchange.receivables.api import origin_of
 from exchange.schemas import PageQuery
 from exchange.settlement import queries
@@ -53,7 +51,7 @@ room = Room("settlement", __name__, url_prefix="/v1", description="Money from th
 def post_receipts(call: Call) -> dict[str, Any]:
     """Enter up to 1,000 credit lines of the collection account's statement."""
     read = read_items(call.raw, ReceiptItem, ReceiptSchema())
-    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    today = call.today
     entered = enter_receipts(call.session, services=call.services, items=read.good, today=today, now=call.now)
     return read.answer({index: _receipt_result(index, entered[index], item) for index, item in read.good})
 
@@ -101,15 +99,17 @@ def post_statements(call: Call) -> dict[str, Any]:
 @room.operation("/statements", roles=[Role.OPERATOR, Role.AUDITOR], query=PageQuery, result=StatementPage)
 def list_statements(call: Call) -> dict[str, Any]:
     """Statements in the order in which they were entered, and what became of their lines."""
-    return _page(call, queries.statements(call.session, after=_after(call), limit=call.query["limit"]), "statement_id")
+    return call.page(
+        queries.statements(call.session, after=(call.after or ""), limit=call.query["limit"]), by="statement_id"
+    )
 
 
 @room.operation("/bank-lines", roles=[Role.OPERATOR, Role.AUDITOR], query=LineQuery, result=LinePage)
 def list_bank_lines(call: Call) -> dict[str, Any]:
     """Lines of statements, oldest first; those that are `open` are the work list."""
     state, limit = call.query.get("state"), call.query["limit"]
-    items = queries.bank_lines(call.session, state=state, after=_after(call), limit=limit)
-    return _page(call, items, "line_id")
+    items = queries.bank_lines(call.session, state=state, after=(call.after or ""), limit=limit)
+    return call.page(items, by="line_id")
 
 
 @room.operation(
@@ -123,7 +123,7 @@ def list_bank_lines(call: Call) -> dict[str, Any]:
 def decide_bank_lines(call: Call) -> dict[str, Any]:
     """Decide about up to 1,000 lines that wait, each once."""
     read = read_items(call.raw, DecisionItem, DecisionSchema())
-    today = business_date(call.now, time_zone=call.services.settings.time_zone)
+    today = call.today
     decided = decide_lines(
         call.session,
         services=call.services,
@@ -133,16 +133,6 @@ def decide_bank_lines(call: Call) -> dict[str, Any]:
         now=call.now,
     )
     return read.answer({index: _bulk_result(index, refusal) for index, refusal in decided.items()})
-
-
-def _after(call: Call) -> str:
-    position = decode_cursor(call.query.get("after"), str)
-    return str(position[0]) if position else ""
-
-
-def _page(call: Call, items: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    full = len(items) == call.query["limit"]
-    return {"items": items, "next": encode_cursor(items[-1][name]) if full else None}
 
 
 def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -> dict[str, Any]:

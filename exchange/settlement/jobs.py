@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange import jobs
-from exchange.clock import business_date
 from exchange.services import Services
 from exchange.settlement import lines
 
@@ -13,7 +12,7 @@ from exchange.settlement import lines
 def match_lines(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Match and book the next lines of a statement; more of them are work of their own."""
     now = services.clock.now(session)
-    today = business_date(now, time_zone=services.settings.time_zone)
+    today = services.business_date(now)
     if lines.match_lines(session, services=services, statement_id=payload["statement_id"], today=today, now=now):
         jobs.enqueue(session, job="settlement.match_lines", payload=payload)
 
@@ -21,5 +20,5 @@ def match_lines(services: Services, session: Session, payload: dict[str, Any]) -
 def take_back(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Undo what a line certainly takes back."""
     now = services.clock.now(session)
-    today = business_date(now, time_zone=services.settings.time_zone)
+    today = services.business_date(now)
     lines.take_back(session, line_id=payload["line_id"], today=today, now=now)

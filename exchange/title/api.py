@@ -1,16 +1,13 @@
 """Parts, transfers, encumbrances, notices of assignment, filings, and who held what when."""
 
-from datetime import date
 from typing import Any
 
 from flask import Response
 
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
-from exchange.clock import business_date
 from exchange.errors import Fault, InvalidRequest, NotFound
 from exchange.http import Call, Room
-from exchange.paging import decode_cursor, encode_cursor
 from exchange.receivables.api import origin_of
 from exchange.title import actions, encumbrances, history, notices, papers, queries
 from exchange.title import schemas as wire
@@ -38,7 +35,7 @@ def split_assets(call: Call) -> dict[str, Any]:
         services=call.services,
         caller=call.caller,
         items=read.good,
-        today=_today(call),
+        today=call.today,
         now=call.now,
     )
     results = {}
@@ -83,7 +80,7 @@ def encumber_assets(call: Call) -> dict[str, Any]:
         services=call.services,
         caller=call.caller,
         items=read.good,
-        today=_today(call),
+        today=call.today,
         now=call.now,
     )
     return read.answer({index: _result(index, outcome, encumbrance_id=outcome) for index, outcome in outcomes.items()})
@@ -105,7 +102,7 @@ def release_encumbrance(call: Call, encumbrance_id: str) -> dict[str, Any]:
         caller=call.caller,
         encumbrance_id=encumbrance_id,
         reason=call.body["reason"],
-        today=_today(call),
+        today=call.today,
         now=call.now,
     )
     return {"encumbrance_id": encumbrance_id, "asset_id": title.asset_id, "free_minor": title.free_minor}
@@ -116,7 +113,7 @@ def show_holders(call: Call, asset_id: str) -> dict[str, Any]:
     """Who held an asset on a day, as far as was recorded by a moment, and the signed records that say so."""
     if not queries.may_see(call.session, caller=call.caller, asset_id=asset_id):
         raise NotFound("There is no such asset.")
-    at, recorded_by = call.query.get("at") or _today(call), call.query.get("recorded_at") or call.now
+    at, recorded_by = call.query.get("at") or call.today, call.query.get("recorded_at") or call.now
     chains = queries.chains(call.session, asset_id=asset_id, recorded_by=recorded_by)
     return {
         "asset_id": asset_id,
@@ -141,16 +138,14 @@ def show_holders(call: Call, asset_id: str) -> dict[str, Any]:
 )
 def list_notices(call: Call) -> dict[str, Any]:
     """The notices of assignment that concern you, oldest first."""
-    position = decode_cursor(call.query.get("after"), str)
     items = queries.notices(
         call.session,
         caller=call.caller,
         state=call.query.get("state"),
-        after=str(position[0]) if position else None,
+        after=call.after,
         limit=call.query["limit"],
     )
-    full = len(items) == call.query["limit"]
-    return {"items": items, "next": encode_cursor(items[-1]["notice_id"]) if full else None}
+    return call.page(items, by="notice_id")
 
 
 @room.operation("/notices/<notice_id>", roles=[Role.PLATFORM, Role.FUNDER, Role.OBLIGOR], result=wire.NoticeInFull)
@@ -176,7 +171,7 @@ def acknowledge_notice(call: Call, notice_id: str) -> dict[str, Any]:
         notice_id=notice_id,
         acknowledged_on=call.body["acknowledged_date"],
         evidence=call.body.get("evidence"),
-        today=_today(call),
+        today=call.today,
         now=call.now,
     )
     return _notice(call, notice_id)
@@ -214,7 +209,7 @@ def keep_filings(call: Call) -> dict[str, Any]:
     """Record up to 1,000 numbers under which you filed what you hold."""
     read = read_items(call.raw, wire.FilingItem, wire.FilingSchema())
     outcomes = notices.keep_filings(
-        call.session, funder_id=str(call.caller.party_id), items=read.good, today=_today(call), now=call.now
+        call.session, funder_id=str(call.caller.party_id), items=read.good, today=call.today, now=call.now
     )
     return read.answer({index: _result(index, outcome) for index, outcome in outcomes.items()})
 
@@ -224,10 +219,6 @@ def _notice(call: Call, notice_id: str) -> dict[str, Any]:
     if found is None:
         raise NotFound("There is no such notice.")
     return found
-
-
-def _today(call: Call) -> date:
-    return business_date(call.now, time_zone=call.services.settings.time_zone)
 
 
 def _result(index: int, outcome: object, **found: object) -> dict[str, Any]:

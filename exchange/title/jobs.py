@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange.callbacks.actions import Notice, tell_many
-from exchange.clock import business_date
 from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
 from exchange.title import notices, queries
@@ -14,7 +13,7 @@ from exchange.title import notices, queries
 def notify(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Give notice of what a purchase bought."""
     now = services.clock.now(session)
-    today = business_date(now, time_zone=services.settings.time_zone)
+    today = services.business_date(now)
     notices.give(session, services=services, pool_id=payload["pool_id"], today=today, now=now)
 
 
