@@ -61,30 +61,20 @@ def token() -> Response:
 def create_originator(call: Call) -> dict[str, Any]:
     """Enter an originator and its first client."""
     _check_key(call.body["public_jwk"])
-    now, entropy = call.now, call.services.entropy
-    originator_id = actions.register_originator(call.session, name=call.body["name"], now=now, entropy=entropy)
-    client_id = actions.register_client(
-        call.session,
-        role=Role.PLATFORM,
-        party_id=originator_id,
-        public_jwk=call.body["public_jwk"],
-        now=now,
-        entropy=entropy,
+    originator_id = actions.register_originator(
+        call.session, name=call.body["name"], now=call.now, entropy=call.services.entropy
     )
-    return {"originator_id": originator_id, "client_id": client_id}
+    return {"originator_id": originator_id, "client_id": _first_client(call, Role.PLATFORM, originator_id)}
 
 
 @room.operation("/funders", method="POST", roles=[Role.OPERATOR], body=NewParty, result=FunderCreated, status=201)
 def create_funder(call: Call) -> dict[str, Any]:
     """Enter a funder and its first client."""
     _check_key(call.body["public_jwk"])
-    now, entropy = call.now, call.services.entropy
     funder_id, deposit_reference = actions.register_funder(
-        call.session, name=call.body["name"], now=now, entropy=entropy
+        call.session, name=call.body["name"], now=call.now, entropy=call.services.entropy
     )
-    client_id = actions.register_client(
-        call.session, role=Role.FUNDER, party_id=funder_id, public_jwk=call.body["public_jwk"], now=now, entropy=entropy
-    )
+    client_id = _first_client(call, Role.FUNDER, funder_id)
     return {"funder_id": funder_id, "client_id": client_id, "deposit_reference": deposit_reference}
 
 
@@ -92,17 +82,10 @@ def create_funder(call: Call) -> dict[str, Any]:
 def create_partner(call: Call) -> dict[str, Any]:
     """Enter another platform, which may ask and claim by blind marks, and its first client."""
     _check_key(call.body["public_jwk"])
-    now, entropy = call.now, call.services.entropy
-    partner_id = actions.register_partner(call.session, name=call.body["name"], now=now, entropy=entropy)
-    client_id = actions.register_client(
-        call.session,
-        role=Role.PARTNER,
-        party_id=partner_id,
-        public_jwk=call.body["public_jwk"],
-        now=now,
-        entropy=entropy,
+    partner_id = actions.register_partner(
+        call.session, name=call.body["name"], now=call.now, entropy=call.services.entropy
     )
-    return {"partner_id": partner_id, "client_id": client_id}
+    return {"partner_id": partner_id, "client_id": _first_client(call, Role.PARTNER, partner_id)}
 
 
 @room.operation(
@@ -140,6 +123,18 @@ def create_obligor(call: Call) -> dict[str, Any]:
         entropy=call.services.entropy,
     )
     return {"company_id": company_id, "client_id": client_id}
+
+
+def _first_client(call: Call, role: Role, party_id: str) -> str:
+    """The new party's client, which has the key of the body."""
+    return actions.register_client(
+        call.session,
+        role=role,
+        party_id=party_id,
+        public_jwk=call.body["public_jwk"],
+        now=call.now,
+        entropy=call.services.entropy,
+    )
 
 
 def _company(body: dict[str, Any]) -> actions.CompanyKey:
