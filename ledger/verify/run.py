@@ -1,6 +1,7 @@
 """Recognises files by their content, and verifies each in the order in which they help each other."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
 from datetime import date
 from io import SEEK_END
 from pathlib import Path
@@ -20,7 +21,7 @@ from ledger.verify.small import (
     verify_proof_file,
     verify_record_file,
 )
-from ledger.verify.stores import LARGEST_TEXT, FileTooLarge, Folder, Store, Zipped
+from ledger.verify.stores import LARGEST_TEXT, FileTooLarge, Folder, opened
 from ledger.verify.tape import Job, chains_of, check_lines, key_chain, verify_tape
 
 ZIP = b"PK\x03\x04"
@@ -123,7 +124,8 @@ def _verify(kind: str, path: Path, report: FileReport, session: Session) -> None
     if kind in small:
         small[kind](_read(path), report, session)
     elif kind == "pack":
-        verify_pack(_store(path), report, session)
+        with opened(path) as store:
+            verify_pack(store, report, session)
     elif kind == "log":
         verify_log(Folder(path), report, session)
     elif kind == "tape":
@@ -142,13 +144,10 @@ def _verify_tape(path: Path, report: FileReport, session: Session) -> None:
 def _chains(path: Path, assets: Collection[str], session: Session) -> dict[str, list[OpenedRecord]]:
     if session.judge is None:
         raise Undecided("No record key is known.")
-    with _store(path).open(TAPE) if _kind(path) == "pack" else path.open("rb") as raw:
-        chunks: Iterable[Chunk] = read_chunks(raw, report=lambda *_: None)
+    with ExitStack() as stack:
+        where = stack.enter_context(opened(path)).open(TAPE) if _kind(path) == "pack" else path.open("rb")
+        chunks: Iterable[Chunk] = read_chunks(stack.enter_context(where), report=lambda *_: None)
         return chains_of(chunks, assets, judge=session.judge)
-
-
-def _store(path: Path) -> Store:
-    return Folder(path) if path.is_dir() else Zipped(path)
 
 
 def _read(path: Path) -> bytes:

@@ -2,6 +2,8 @@
 
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -72,19 +74,16 @@ class Folder:
 
 
 class Zipped:
-    """Files in a zip file, read where they are: nothing is unpacked to the disk."""
+    """Files in an open zip file, read where they are: nothing is unpacked to the disk. Refuses `DamagedZip`."""
 
-    def __init__(self, file: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(file)
-        except (*UNREADABLE, ValueError, NotImplementedError) as error:
-            raise DamagedZip(f"{file.name} is damaged, or no zip file.") from error
-        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._zip = file
+        infos = [info for info in file.infolist() if not info.is_dir()]
         if not _PACKED.issuperset(info.compress_type for info in infos):
-            raise DamagedZip(f"{file.name} has a file that is neither stored nor deflated.")
+            raise DamagedZip("The zip file has a file that is neither stored nor deflated.")
         self._names = sorted(info.filename for info in infos)
         if len(set(self._names)) != len(self._names):
-            raise DamagedZip(f"{file.name} has two files of one name.")
+            raise DamagedZip("The zip file has two files of one name.")
 
     def names(self) -> list[str]:
         """Every file's name, sorted."""
@@ -108,6 +107,20 @@ class Below:
     def open(self, name: str) -> IO[bytes]:
         """The file. Refuses `FileMissing`."""
         return self._store.open(self._prefix + name)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Store]:
+    """The folder or zip file at `path`, closed afterwards. Refuses `DamagedZip`."""
+    if path.is_dir():
+        yield Folder(path)
+        return
+    try:
+        file = zipfile.ZipFile(path)
+    except (*UNREADABLE, ValueError, NotImplementedError) as error:
+        raise DamagedZip(f"{path.name} is damaged, or no zip file.") from error
+    with file:
+        yield Zipped(file)
 
 
 def read_small(store: Files, name: str, *, limit: int = LARGEST_TEXT) -> bytes:

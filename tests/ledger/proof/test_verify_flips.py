@@ -18,7 +18,7 @@ from ledger.verify.pack import MANIFEST, SIGNATURE, MalformedManifest, _Pack, _p
 from ledger.verify.run import verify_tape_file
 from ledger.verify.session import FileReport, Session
 from ledger.verify.small import verify_checkpoint_file, verify_key_set, verify_proof_file, verify_record_file
-from ledger.verify.stores import FileMissing, Zipped, read_small
+from ledger.verify.stores import FileMissing, opened, read_small
 from ledger.verify.trust import parse_key_set
 from tests.ledger.proof.archive import EVENTS, ONE, POLICY, Archive
 
@@ -173,7 +173,8 @@ def test_every_byte_of_a_zip_file(tmp_path: Path) -> None:
         (tmp_path / "flipped.zip").write_bytes(flipped)
         for name, data in content.items():
             try:
-                assert read_small(Zipped(tmp_path / "flipped.zip"), name) == data, place
+                with opened(tmp_path / "flipped.zip") as store:
+                    assert read_small(store, name) == data, place
             except LedgerError as refusal:
                 refused.add(refusal.code)
     assert refused == {"damaged_zip", "file_missing"}
