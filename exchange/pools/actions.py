@@ -23,17 +23,27 @@ MATCHED_JOB = "funding.offer"
 
 
 def list_assets(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
-    """Enter a free claim for each asset that has none."""
+    """Enter a free claim for each asset that has none, with its instalments where it has a schedule."""
     statement = text("""
         INSERT INTO claim (asset_id, root_id, holder_id, held_since, currency, due_date, face_minor,
-                           outstanding_minor, encumbered_minor, state, listed_at)
+                           outstanding_minor, encumbered_minor, state, listed_at, schedule_version)
         SELECT receivable.asset_id, receivable.asset_id, seller_id, issue_date, currency, confirmation.due_date,
-               confirmation.face_minor, confirmation.face_minor, 0, 'free', :now
+               confirmation.face_minor, confirmation.face_minor, 0, 'free', :now,
+               CASE WHEN schedule IS NOT NULL THEN 1 END
         FROM receivable JOIN confirmation ON confirmation.asset_id = receivable.asset_id
         WHERE receivable.asset_id = ANY(:ids) ORDER BY receivable.asset_id
         ON CONFLICT DO NOTHING
     """)
+    instalments = text("""
+        INSERT INTO instalment (asset_id, version, number, due_date, amount_minor)
+        SELECT asset_id, 1, number, one.due_date, one.amount_minor
+        FROM receivable, ROWS FROM (jsonb_to_recordset(schedule) AS (due_date date, amount_minor bigint))
+            WITH ORDINALITY AS one (due_date, amount_minor, number)
+        WHERE asset_id = ANY(:ids) AND schedule IS NOT NULL
+        ON CONFLICT DO NOTHING
+    """)
     session.execute(statement, {"ids": list(asset_ids), "now": now})
+    session.execute(instalments, {"ids": list(asset_ids)})
 
 
 def create_mandate(
@@ -215,12 +225,13 @@ def _write_pool(
             match.price.rate_bps,
             0,
             0,
+            match.asset.schedule_version,
         )
         for match in matches
     ]
     columns = (
         "pool_id asset_id mandate_id face_minor price_minor discount_minor holdback_minor rate_bps collected_minor "
-        "diluted_minor"
+        "diluted_minor schedule_version"
     )
     copy_rows(session, PoolAsset.__tablename__, columns.split(), rows)
     update = text("""

@@ -28,7 +28,9 @@ class Claim(Base):
     A receivable's claim is a tree: the root has the receivable's own id, a part has one of its own and a `parent_id`.
     Whoever locks several claims takes them by (root_id, asset_id). `holder_id` is the company that has the claim, or
     that sold it: price and holdback are its. `held_since` is the day from which on title stands as it does.
-    `encumbered_minor` is what encumbrances hold of what is owed.
+    `encumbered_minor` is what encumbrances hold of what is owed. While it is disputed, nobody is offered it.
+    `schedule_version` names its instalments in force; without one all is due on `due_date`. With one that is the last
+    instalment's date.
     """
 
     __tablename__ = "claim"
@@ -40,7 +42,9 @@ class Claim(Base):
         CheckConstraint("(state IN ('split', 'closed')) = (outstanding_minor = 0)", name="closed_when_nothing_is_owed"),
         CheckConstraint("encumbered_minor BETWEEN 0 AND outstanding_minor", name="encumbered_range"),
         CheckConstraint("encumbered_minor = 0 OR state IN ('free', 'assigned')", name="never_offered_encumbered"),
+        CheckConstraint("NOT disputed OR state NOT IN ('reserved', 'committed')", name="never_offered_disputed"),
         CheckConstraint("(parent_id IS NULL) = (asset_id = root_id)", name="root_or_part"),
+        CheckConstraint("schedule_version > 0", name="version_from_one"),
         CheckConstraint(
             "(state IN ('reserved', 'committed', 'assigned')) <= (pool_id IS NOT NULL)", name="pool_of_state"
         ),
@@ -68,6 +72,30 @@ class Claim(Base):
     state: Mapped[str] = mapped_column(String)
     pool_id: Mapped[str | None] = mapped_column(ForeignKey("pool.pool_id"))
     listed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    disputed: Mapped[bool] = mapped_column(server_default=text("false"))
+    schedule_version: Mapped[int | None]
+
+
+class Instalment(Base):
+    """What is due when, of a claim that is not due all at once. Never changed: a reschedule is another version.
+
+    A version sums to what was owed when it was made. What was paid since is the sum less `claim.outstanding_minor`, and
+    counts for the oldest instalment first.
+    """
+
+    __tablename__ = "instalment"
+    __table_args__ = (
+        CheckConstraint("version > 0 AND number > 0", name="from_one"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        Index("ix_instalment_due_date", "due_date", "asset_id"),
+        Index("uq_instalment_due_date", "asset_id", "version", "due_date", unique=True),
+    )
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    due_date: Mapped[date]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
 
 
 class Mandate(Base):
@@ -114,20 +142,24 @@ class Pool(Base):
 
 
 class PoolAsset(Base):
-    """An asset in a pool, at its price.
+    """An asset in a pool, at its price: that of the instalments in force then, named by `schedule_version`.
 
     `bought_on` is the day of its purchase; `released_at` says when it left the pool: not bought, paid off, or split.
     `diluted_minor` is what credit notes took off price and discount and the seller owes: the funder no longer expects
-    it from the obligor. A split leaves what was collected so far with the asset and the rest with its parts, so that a
-    pool's sums stay.
+    it from the obligor. `written_off_minor` is what was given up of them and has not come back; since `charged_off_on`
+    the asset does not count as good. A split leaves what was collected so far with the asset and the rest with its
+    parts, so that a pool's sums stay.
     """
 
     __tablename__ = "pool_asset"
     __table_args__ = (
         CheckConstraint("price_minor >= 0 AND discount_minor >= 0 AND holdback_minor >= 0", name="amounts"),
         CheckConstraint("price_minor + discount_minor + holdback_minor = face_minor", name="parts_of_face"),
-        CheckConstraint("collected_minor >= 0 AND diluted_minor >= 0", name="reductions"),
-        CheckConstraint("collected_minor + diluted_minor <= price_minor + discount_minor", name="due_not_negative"),
+        CheckConstraint("collected_minor >= 0 AND diluted_minor >= 0 AND written_off_minor >= 0", name="reductions"),
+        CheckConstraint(
+            "collected_minor + diluted_minor + written_off_minor <= price_minor + discount_minor",
+            name="due_not_negative",
+        ),
         Index("uq_pool_asset_live", "asset_id", unique=True, postgresql_where=text("released_at IS NULL")),
         Index("ix_pool_asset_mandate_live", "mandate_id", postgresql_where=text("released_at IS NULL")),
     )
@@ -144,3 +176,6 @@ class PoolAsset(Base):
     diluted_minor: Mapped[int] = mapped_column(BigInteger)
     bought_on: Mapped[date | None]
     released_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    written_off_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    charged_off_on: Mapped[date | None]
+    schedule_version: Mapped[int | None]

@@ -1,5 +1,8 @@
 """Reads for the matcher and for funders."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -11,12 +14,14 @@ from exchange.books import funder_cash
 from exchange.currencies import commodity
 from exchange.pools.models import Mandate
 from exchange.pools.rules import Candidate, FreeAsset, Terms, Usage
+from exchange.schedules.schedule import Instalment, Schedule, open_instalments, total_minor
 from ledger.books import balances
 
 ASSETS = """
     SELECT claim.asset_id, obligor.number, seller.number, receivable.product, claim.currency, claim.outstanding_minor,
            claim.due_date, receivable.recourse, confirmation.grade, decision.pd_ppm, decision.grade,
-           coalesce(obligor.controller_id IN (seller.controller_id, holder.controller_id), false)
+           coalesce(obligor.controller_id IN (seller.controller_id, holder.controller_id), false),
+           claim.schedule_version
     FROM claim
     JOIN receivable ON receivable.asset_id = claim.root_id
     JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
@@ -30,21 +35,48 @@ ASSETS = """
 def free_assets(session: Session) -> list[FreeAsset]:
     """Every free asset that nobody else has a right in, locked until the transaction ends."""
     query = text(
-        f"{ASSETS} WHERE claim.state = 'free' AND encumbered_minor = 0 "
+        f"{ASSETS} WHERE claim.state = 'free' AND encumbered_minor = 0 AND NOT disputed "
         "ORDER BY claim.root_id, claim.asset_id FOR UPDATE OF claim"
     )
-    return [FreeAsset(*row) for row in session.execute(query)]
+    return _free(session, session.execute(query).all())
 
 
 def asset(session: Session, *, asset_id: str) -> FreeAsset | None:
     """One listed asset, whatever its state."""
-    row = session.execute(text(f"{ASSETS} WHERE claim.asset_id = :id"), {"id": asset_id}).first()
-    return FreeAsset(*row) if row else None
+    rows = session.execute(text(f"{ASSETS} WHERE claim.asset_id = :id"), {"id": asset_id}).all()
+    return next(iter(_free(session, rows)), None)
+
+
+def open_schedules(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Schedule]:
+    """What is still owed of each instalment, of those among the assets that are not due all at once."""
+    query = text("""
+        SELECT claim.asset_id, number, instalment.due_date, amount_minor, outstanding_minor AS open_minor FROM claim
+        JOIN instalment ON instalment.asset_id = claim.asset_id AND version = schedule_version
+        WHERE claim.asset_id = ANY(:ids) ORDER BY claim.asset_id, number
+    """)
+    return _open(session.execute(query, {"ids": list(asset_ids)}).all())
+
+
+def priced_schedules(session: Session, *, pool_id: str) -> dict[str, Schedule]:
+    """The instalments that the prices in a pool count, of assets that are not due all at once and were not split."""
+    query = text("""
+        SELECT pool_asset.asset_id, number, instalment.due_date, amount_minor, pool_asset.face_minor AS open_minor
+        FROM pool_asset
+        JOIN claim ON claim.asset_id = pool_asset.asset_id
+        JOIN instalment ON instalment.asset_id = pool_asset.asset_id AND version = pool_asset.schedule_version
+        WHERE pool_asset.pool_id = :pool_id AND claim.state <> 'split' ORDER BY pool_asset.asset_id, number
+    """)
+    return _open(session.execute(query, {"pool_id": pool_id}).all())
+
+
+def as_rows(schedule: Schedule) -> list[dict[str, Any]]:
+    """Instalments as they are shown."""
+    return [one._asdict() for one in schedule]
 
 
 def is_free(session: Session, *, asset_id: str) -> bool:
     """Whether a listed asset is its holder's to be offered: only such assets are in a round."""
-    query = text("SELECT state = 'free' AND encumbered_minor = 0 FROM claim WHERE asset_id = :id")
+    query = text("SELECT state = 'free' AND encumbered_minor = 0 AND NOT disputed FROM claim WHERE asset_id = :id")
     return bool(session.execute(query, {"id": asset_id}).scalar_one())
 
 
@@ -77,6 +109,22 @@ def candidates(session: Session, *, funder_id: str | None = None) -> list[Candid
     ]
     _add_usage(session, {candidate.mandate_id: candidate.usage for candidate in found})
     return found
+
+
+def _open(rows: Sequence[Any]) -> dict[str, Schedule]:
+    """Instalments by asset, less what was paid of them: their sum beyond `open_minor`."""
+    schedules: dict[str, Schedule] = {}
+    for asset_id, of_asset in groupby(rows, key=lambda row: row.asset_id):
+        found = list(of_asset)
+        whole = tuple(Instalment(row.number, row.due_date, row.amount_minor) for row in found)
+        schedules[asset_id] = open_instalments(whole, paid_minor=total_minor(whole) - found[0].open_minor)
+    return schedules
+
+
+def _free(session: Session, rows: Sequence[Any]) -> list[FreeAsset]:
+    free = [FreeAsset(*row) for row in rows]
+    schedules = open_schedules(session, asset_ids=[one.asset_id for one in free if one.schedule_version is not None])
+    return [replace(one, schedule=schedules[one.asset_id]) if one.asset_id in schedules else one for one in free]
 
 
 def _add_usage(session: Session, usages: dict[str, Usage]) -> None:

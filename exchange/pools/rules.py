@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from exchange.receivables.rules import at_least
+from exchange.schedules.schedule import Schedule, average_due_date, money_days
 
 YEAR_DAYS = 360
 BPS = 10_000
@@ -47,7 +48,8 @@ class Terms(Struct, frozen=True, forbid_unknown_fields=True):
 class FreeAsset:
     """A free asset, as a mandate judges it.
 
-    `face_minor` is what is still owed; `related` says that one person controls seller and obligor.
+    `face_minor` is what is still owed; `related` says that one person controls seller and obligor. `schedule` are the
+    instalments of `schedule_version` still open, where not all is due on `due_date`.
     """
 
     asset_id: str
@@ -62,6 +64,8 @@ class FreeAsset:
     pd_ppm: int
     grade: int
     related: bool
+    schedule_version: int | None = None
+    schedule: Schedule = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +127,48 @@ class Match:
 
 
 def price_of(terms: Terms, *, face_minor: int, tenor_days: int, grade: int) -> Price:
-    """Split a face into price, discount and holdback; they sum to the face, and roundings are the funder's.
+    """Split a face due at once into price, discount and holdback; they sum to the face, and roundings are the funder's.
 
     advance = floor(face x advance_bps); discount = ceil(advance x rate x tenor / 360); price = advance - discount.
     """
+    return _price_of(terms, face_minor=face_minor, money_days=face_minor * max(tenor_days, 0), grade=grade)
+
+
+def price_on(terms: Terms, asset: FreeAsset, *, today: date) -> Price:
+    """An asset's price under a mandate: `price_of` what is due at once, and of instalments the sum of theirs.
+
+    Each instalment is advanced in its proportion to the face, and discounted until it is due; all are rounded once:
+    discount = ceil(advance x rate x sum(amount x tenor) / (face x 360)), which for one instalment is `price_of`.
+    """
+    if not asset.schedule:
+        tenor_days = (asset.due_date - today).days
+        return price_of(terms, face_minor=asset.face_minor, tenor_days=tenor_days, grade=asset.grade)
+    days = money_days(asset.schedule, on=today)
+    return _price_of(terms, face_minor=asset.face_minor, money_days=days, grade=asset.grade)
+
+
+def _price_of(terms: Terms, *, face_minor: int, money_days: int, grade: int) -> Price:
     spreads = terms.grade_spreads_bps
     rate_bps = terms.base_rate_bps + spreads[min(grade, len(spreads) - 1)]
     advance_minor = face_minor * terms.advance_bps // BPS
-    discount_minor = -(-advance_minor * rate_bps * max(tenor_days, 0) // (BPS * YEAR_DAYS))
+    discount_minor = -(-advance_minor * rate_bps * money_days // (max(face_minor, 1) * BPS * YEAR_DAYS))
     return Price(advance_minor - discount_minor, discount_minor, face_minor - advance_minor, rate_bps)
 
 
 def why_not_terms(terms: Terms, asset: FreeAsset, *, today: date) -> list[WhyNot]:
-    """Every rule of the mandate that the asset itself breaks."""
+    """Every rule of the mandate that the asset itself breaks.
+
+    Money is out until the last due date, which `max_tenor_days` looks at, and earns for the average of the instalments,
+    which `min_tenor_days` does.
+    """
     tenor_days = (asset.due_date - today).days
-    price = price_of(terms, face_minor=asset.face_minor, tenor_days=tenor_days, grade=asset.grade)
+    earning_days = (average_due_date(asset.schedule) - today).days if asset.schedule else tenor_days
+    price = price_on(terms, asset, today=today)
     checks = (
         ("currency", terms.currency, asset.currency, asset.currency == terms.currency),
         ("product", terms.products, asset.product, asset.product in terms.products),
         ("max_pd", terms.max_pd_ppm, asset.pd_ppm, asset.pd_ppm <= terms.max_pd_ppm),
-        ("min_tenor", terms.min_tenor_days, tenor_days, tenor_days >= terms.min_tenor_days),
+        ("min_tenor", terms.min_tenor_days, earning_days, earning_days >= terms.min_tenor_days),
         ("max_tenor", terms.max_tenor_days, tenor_days, tenor_days <= terms.max_tenor_days),
         ("min_face", terms.min_face_minor, asset.face_minor, asset.face_minor >= terms.min_face_minor),
         ("max_face", terms.max_face_minor, asset.face_minor, asset.face_minor <= terms.max_face_minor),
@@ -178,7 +204,7 @@ def why_not(candidate: Candidate, asset: FreeAsset, *, room_minor: int, today: d
     """
     reasons = why_not_terms(candidate.terms, asset, today=today)
     if not reasons:
-        price = _price(candidate.terms, asset, today)
+        price = price_on(candidate.terms, asset, today=today)
         reasons = why_not_usage(candidate.terms, candidate.usage, asset, price_minor=price.price_minor)
     if asset.face_minor > room_minor:
         reasons.append(WhyNot("obligor_limit", room_minor, asset.face_minor))
@@ -205,7 +231,7 @@ def clear(
         if not fitting:
             continue
         best = min(fitting, key=lambda one: _preference(one, asset, seed=seed, today=today))
-        price = _price(best.terms, asset, today)
+        price = price_on(best.terms, asset, today=today)
         _take(best, candidates, asset, price.price_minor)
         left[asset.obligor] = room_minor - asset.face_minor
         matches.append(Match(asset, best.mandate_id, price))
@@ -221,18 +247,13 @@ def _take(best: Candidate, candidates: Sequence[Candidate], asset: FreeAsset, pr
 
 def _preference(one: Candidate, asset: FreeAsset, *, seed: bytes, today: date) -> tuple[int, int, int, bytes]:
     """Lowest rate first, then the most money now, then the funder's own ranking, then the lot."""
-    price = _price(one.terms, asset, today)
+    price = price_on(one.terms, asset, today=today)
     return (
         price.rate_bps,
         -price.price_minor,
         one.terms.rank,
         _lot(seed, asset.asset_id, one.mandate_id),
     )
-
-
-def _price(terms: Terms, asset: FreeAsset, today: date) -> Price:
-    tenor_days = (asset.due_date - today).days
-    return price_of(terms, face_minor=asset.face_minor, tenor_days=tenor_days, grade=asset.grade)
 
 
 def _lot(seed: bytes, *names: str) -> bytes:

@@ -75,6 +75,14 @@ class WhyNotShown(ma.Schema):
     refusals = ma.fields.List(ma.fields.Nested(WhyNotReason), required=True)
 
 
+class InstalmentShown(ma.Schema):
+    """What is still owed of an instalment; `number` is its place in the whole schedule."""
+
+    number = ma.fields.Integer(required=True)
+    due_date = ma.fields.Date(required=True)
+    amount_minor = ma.fields.Integer(required=True)
+
+
 class PoolShown(ma.Schema):
     """What a mandate got in a round, and what is still in it."""
 

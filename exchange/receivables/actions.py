@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from exchange.duplicates import actions as duplicates
 from exchange.duplicates.marks import Paper, keys_from, marks_of, normalised_number, stored
 from exchange.duplicates.rules import Asked, refusal_fault
 from exchange.parties.actions import CompanyFacts, CompanyKey, know_companies
-from exchange.receivables import confirmations, queries, rules
+from exchange.receivables import confirmations, queries, rules, schedules
 from exchange.receivables.confirmations import Terms
 from exchange.receivables.models import Approval, Receivable
 from exchange.receivables.outcomes import Origin, Outcome
@@ -28,6 +28,7 @@ class _Draft(NamedTuple):
     item: SubmissionItem
     seller: CompanyKey
     obligor: CompanyKey
+    schedule: list[dict[str, Any]] | None
     asset_id: str = ""
 
 
@@ -44,10 +45,12 @@ def submit(
     drafts: list[_Draft] = []
     for index, item in items:
         faults = rules.submission_faults(item, policy=policy, today=origin.today, at=f"/items/{index}")
-        if faults:
+        schedule, wrong = schedules.agreed(item, at=f"/items/{index}")
+        if faults := faults + wrong:
             outcomes[index] = Outcome(None, tuple(faults))
         else:
-            drafts.append(_Draft(index, item, company_key(item.seller, origin), company_key(item.obligor, origin)))
+            companies = company_key(item.seller, origin), company_key(item.obligor, origin)
+            drafts.append(_Draft(index, item, *companies, schedules.as_json(schedule)))
     fresh: list[_Draft] = []
     for draft, answer in zip(drafts, _claim(session, drafts, services=services, origin=origin), strict=True):
         outcomes[draft.place] = _outcome(draft, answer)
@@ -122,12 +125,13 @@ def _enter(session: Session, drafts: Sequence[_Draft], *, services: Services, or
             draft.item.recourse,
             orjson.dumps(_documents(draft.item)).decode(),
             origin.now,
+            None if draft.schedule is None else orjson.dumps(draft.schedule).decode(),
         )
         for draft in drafts
     )
     columns = (
         "asset_id originator_id seller_id obligor_id invoice_number product currency face_minor issue_date due_date "
-        "recourse documents submitted_at"
+        "recourse documents submitted_at schedule"
     )
     copy_rows(session, Receivable.__tablename__, columns.split(), rows)
 
@@ -166,6 +170,7 @@ def _drafted_terms(draft: _Draft) -> Terms:
         (item.obligor.scheme, item.obligor.value),
         item.invoice_number,
         _documents(item),
+        schedule=draft.schedule,
     )
 
 

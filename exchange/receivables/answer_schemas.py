@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from exchange.bulk import ItemResult
 from exchange.duplicates.schemas import Elsewhere
-from exchange.receivables.schemas import DOCUMENT_KINDS, PRODUCTS, AssetId, DocumentSchema
+from exchange.receivables.schemas import DOCUMENT_KINDS, PRODUCTS, AssetId, DocumentSchema, InstalmentSchema
 from exchange.schemas import MAX_MINOR, Id, Integer, List, Nested, OneOf, PageQuery, Schema, Text
 
 LONGEST_LINK_DAYS = 90
@@ -168,7 +168,10 @@ class OwedQuery(PageQuery):
 
 
 class Owed(ma.Schema):
-    """A receivable that names you as its obligor, and your answer when you gave one."""
+    """A receivable that names you as its obligor, and your answer when you gave one.
+
+    `schedule` are its instalments, where not all is due on the due date.
+    """
 
     asset_id = Id("ast", required=True)
     originator_name = ma.fields.String(required=True)
@@ -180,6 +183,7 @@ class Owed(ma.Schema):
     issue_date = ma.fields.Date(required=True)
     due_date = ma.fields.Date(required=True)
     documents = ma.fields.List(ma.fields.Nested(DocumentSchema), required=True)
+    schedule = ma.fields.List(ma.fields.Nested(InstalmentSchema), required=True, allow_none=True)
     answer = ma.fields.String(required=True, allow_none=True)
 
 

@@ -14,7 +14,7 @@ from exchange.bulk import failed, read_items
 from exchange.duplicates.schemas import elsewhere_json
 from exchange.errors import NotFound, Refusal
 from exchange.http import Call, Room, problem_response
-from exchange.parties.queries import is_originator, key_thumbprint
+from exchange.parties.queries import is_originator
 from exchange.receivables import actions, approvals, confirmations, documents, queries, requests
 from exchange.receivables.answer_schemas import (
     ApprovalSchema,
@@ -114,7 +114,7 @@ def answer_receivables(call: Call) -> dict[str, Any]:
     """Answer up to 1,000 receivables that name you, with your own key; what you do not refuse becomes an asset."""
     read = read_items(call.raw, AnswerItem, AnswerSchema())
     today = call.today
-    evidence = key_thumbprint(call.session, client_id=call.caller.client_id)
+    evidence = call.caller.key
     answers = [(index, _answer(item, grade="explicit_key", on=today, evidence=evidence)) for index, item in read.good]
     outcomes = confirmations.keep(
         call.session, answers=answers, today=today, now=call.now, obligor_id=str(call.caller.party_id)

@@ -15,7 +15,9 @@ from exchange.receivables import rules
 from exchange.receivables.models import Confirmation
 from exchange.receivables.outcomes import Outcome
 from exchange.receivables.rules import Answer, Stated
+from exchange.receivables.schedules import pairs
 from exchange.registry.actions import Fact, note_many
+from ledger.schedules import SCHEDULE, written
 
 CONFIRMED_JOB = "risk.score"
 """Who is next: a confirmed asset is scored."""
@@ -35,7 +37,10 @@ COLUMNS = (
 
 
 class Terms(NamedTuple):
-    """What an answer is about: the receivable as stated. `approval` is a second client's, where one is asked."""
+    """What an answer is about: the receivable as stated.
+
+    `approval` is a second client's, where one is asked; `schedule` as it is kept, where not all is due at once.
+    """
 
     product: str
     currency: str
@@ -48,11 +53,12 @@ class Terms(NamedTuple):
     invoice_number: str
     documents: list[dict[str, str]]
     approval: str | None = None
+    schedule: list[dict[str, Any]] | None = None
 
     @property
     def stated(self) -> Stated:
         """What the answer is judged against."""
-        return Stated(self.currency, self.face_minor, self.issue_date, self.due_date)
+        return Stated(self.currency, self.face_minor, self.issue_date, self.due_date, self.schedule is not None)
 
 
 def keep(
@@ -175,6 +181,8 @@ def _birth(answer: Answer, terms: Terms) -> Fact:
         "recourse": terms.recourse,
         "confirmation": _confirmation(answer, terms),
     }
+    if terms.schedule is not None:
+        body[SCHEDULE] = written(pairs(terms.schedule))
     hidden = {
         "seller": ":".join(terms.seller),
         "obligor": ":".join(terms.obligor),
@@ -224,6 +232,7 @@ def _terms(
             row.invoice_number,
             row.documents,
             row.approval,
+            row.schedule,
         )
         for row in session.execute(query, parameters)
     }

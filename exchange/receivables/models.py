@@ -11,7 +11,10 @@ from exchange.db import Base
 
 
 class Receivable(Base):
-    """What a seller says it is owed. Never changed: whatever happens later is a fact of its own."""
+    """What a seller says it is owed. Never changed: whatever happens later is a fact of its own.
+
+    `schedule` are its instalments, the last on `due_date`; None where all is due then.
+    """
 
     __tablename__ = "receivable"
     __table_args__ = (
@@ -36,6 +39,7 @@ class Receivable(Base):
     recourse: Mapped[str] = mapped_column(String)
     documents: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     submitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    schedule: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class SubmissionPolicy(Base):

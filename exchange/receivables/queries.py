@@ -73,7 +73,7 @@ def owed(session: Session, *, obligor_id: str, waiting: bool, after: str | None,
     query = text("""
         SELECT receivable.asset_id, originator.name AS originator_name, seller.name AS seller_name,
                seller.scheme || ' ' || seller.value AS seller_number, invoice_number, currency, receivable.face_minor,
-               issue_date, receivable.due_date, documents, confirmation.outcome AS answer
+               issue_date, receivable.due_date, documents, receivable.schedule, confirmation.outcome AS answer
         FROM receivable
         JOIN originator USING (originator_id)
         JOIN company AS seller ON seller.company_id = seller_id

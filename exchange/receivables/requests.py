@@ -205,7 +205,7 @@ def _behind(session: Session, request_id: str) -> list[dict[str, Any]]:
     """The receivables behind a link as their obligor sees them, with the answer where there is one."""
     query = text("""
         SELECT receivable.asset_id, coalesce(seller.name, seller.scheme || ' ' || seller.value) AS seller_name,
-               invoice_number, currency, receivable.face_minor, issue_date, receivable.due_date, documents,
+               invoice_number, currency, receivable.face_minor, issue_date, receivable.due_date, documents, schedule,
                answer_by, jurisdiction, confirmation.outcome, confirmation.face_minor AS confirmed_minor,
                confirmation.due_date AS confirmed_due, confirmation.grade, reason_code, reason, recorded_at,
                (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'sha256', sha256, 'name', name)), '[]')

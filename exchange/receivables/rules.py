@@ -51,12 +51,13 @@ class Answer(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """What the seller says it is owed, by when."""
+    """What the seller says it is owed, by when; `in_instalments` if it is not all due at once."""
 
     currency: str
     face_minor: int
     issue_date: date
     due_date: date
+    in_instalments: bool = False
 
 
 class Silence(NamedTuple):
@@ -267,6 +268,9 @@ def _correction_faults(answer: Answer, stated: Stated, *, at: str) -> list[Fault
     """A correction names a lower amount or another day, and why; what the obligor does not own up to is no asset."""
     faults = _reason_faults(answer, at=at) if answer.reason_code else [_no_reason(f"{at}/reason_code")]
     face_minor, due_date = answer.face_minor or stated.face_minor, answer.due_date or stated.due_date
+    if stated.in_instalments:
+        message = "it is owed in instalments: refuse it, and let it be submitted anew with another schedule"
+        return [*faults, Fault("schedule_fixed", f"{at}/outcome", message)]
     if (face_minor, due_date) == (stated.face_minor, stated.due_date):
         faults.append(Fault("nothing_corrected", f"{at}/outcome", "name another amount or another due date"))
     if face_minor > stated.face_minor:

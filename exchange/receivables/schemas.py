@@ -9,6 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 from exchange.bulk import ItemResult
 from exchange.duplicates.schemas import Elsewhere
 from exchange.ids import PATTERN
+from exchange.schedules.calendars import CALENDARS, Convention
+from exchange.schedules.schedule import MOST_INSTALMENTS, Unit
 from exchange.schemas import MAX_MINOR, Id, Integer, IsoDate, List, Nested, OneOf, Schema, Text
 from scoring.facts import MAX_FACE_MINOR
 
@@ -31,6 +33,9 @@ REASON_CODES = (
 DOCUMENT_KINDS = ("order", "delivery_note", "invoice", "contract")
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f]+\Z"
+
+LONGEST_INTERVAL = 366
+MAX_LEASE_BPS = 10_000
 
 EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
 
@@ -94,6 +99,39 @@ class InlineConfirmation(Dated, frozen=True):
     confirmed_date: date
 
 
+class InstalmentItem(Dated, frozen=True):
+    """A part of the face with a due date of its own."""
+
+    due_date: date
+    amount_minor: Face
+
+
+class EveryItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """The time between two instalments."""
+
+    unit: Literal["days", "weeks", "months"]
+    length: Annotated[int, Meta(ge=1, le=LONGEST_INTERVAL)]
+
+
+class GeneratedItem(Dated, frozen=True):
+    """The terms from which instalments are worked out."""
+
+    first_due_date: date
+    count: Annotated[int, Meta(ge=2, le=MOST_INSTALMENTS)]
+    every: EveryItem
+    calendar: Annotated[str, Meta(min_length=1, max_length=60, pattern=NO_CONTROL)] | UnsetType = UNSET
+    convention: Literal["none", "following", "modified_following", "preceding"] = "none"
+    principal_minor: Face | UnsetType = UNSET
+    rate_bps: Annotated[int, Meta(ge=0, le=MAX_LEASE_BPS)] | UnsetType = UNSET
+
+
+class ScheduleItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """When what is owed falls due, if not all at once."""
+
+    instalments: Annotated[list[InstalmentItem], Meta(min_length=2, max_length=MOST_INSTALMENTS)] | UnsetType = UNSET
+    generate: GeneratedItem | UnsetType = UNSET
+
+
 class SubmissionItem(Dated, frozen=True):
     """One receivable of a submission."""
 
@@ -108,6 +146,7 @@ class SubmissionItem(Dated, frozen=True):
     recourse: Literal["with", "limited", "without"]
     invoice_face_minor: Face | UnsetType = UNSET
     documents: Annotated[list[DocumentItem], Meta(max_length=20)] = []
+    schedule: ScheduleItem | UnsetType = UNSET
     confirmation: InlineConfirmation | UnsetType = UNSET
 
 
@@ -196,10 +235,52 @@ class InlineConfirmationSchema(Schema):
     confirmed_date = IsoDate(required=True)
 
 
+class InstalmentSchema(Schema):
+    """A part of the face with a due date of its own."""
+
+    due_date = IsoDate(required=True)
+    amount_minor = Integer(1, MAX_FACE_MINOR, required=True)
+
+
+class EverySchema(Schema):
+    """The time between two instalments, such as 3 months."""
+
+    unit = OneOf(*Unit, required=True)
+    length = Integer(1, LONGEST_INTERVAL, required=True)
+
+
+class GeneratedSchema(Schema):
+    """Terms from which instalments are worked out: `count` of them from `first_due_date` on, one `every` so often.
+
+    Equal, with what does not divide in the last; or, for a lease, level rentals that pay back `principal_minor` at
+    `rate_bps` a year, each at the end of its period. Dates that are no business days in `calendar` are moved by the
+    `convention`; a year that the calendar does not know is refused.
+    """
+
+    first_due_date = IsoDate(required=True)
+    count = Integer(2, MOST_INSTALMENTS, required=True)
+    every = Nested(EverySchema, required=True)
+    calendar = Text(60, metadata={"description": f"One of {', '.join(CALENDARS)}"})
+    convention = OneOf(*Convention, metadata={"default": "none"})
+    principal_minor = Integer(1, MAX_FACE_MINOR)
+    rate_bps = Integer(0, MAX_LEASE_BPS)
+
+
+class ScheduleSchema(Schema):
+    """When the face falls due, if not all at once: `instalments` as agreed, or terms to `generate` them.
+
+    They sum to the face; the last is due on the receivable's due date.
+    """
+
+    instalments = List(Nested(InstalmentSchema), 2, MOST_INSTALMENTS)
+    generate = Nested(GeneratedSchema)
+
+
 class SubmissionSchema(Schema):
     """One receivable. Amounts are in minor units of the currency (fen, cents).
 
-    `invoice_face_minor` is the whole invoice's face, where only a part of it is submitted.
+    `invoice_face_minor` is the whole invoice's face, where only a part of it is submitted. Without a `schedule` all of
+    it is due on the due date.
     """
 
     invoice_number = Text(64, required=True)
@@ -213,6 +294,7 @@ class SubmissionSchema(Schema):
     recourse = OneOf(*RECOURSE, required=True)
     invoice_face_minor = Integer(1, MAX_FACE_MINOR)
     documents = List(Nested(DocumentSchema), 0, 20)
+    schedule = Nested(ScheduleSchema)
     confirmation = Nested(InlineConfirmationSchema)
 
 

@@ -14,19 +14,18 @@ from exchange.db import copy_rows
 from exchange.ids import new_id
 from exchange.parties.actions import know_companies
 from exchange.pools.actions import leave_pools
-from exchange.pools.models import PoolAsset
+from exchange.pools.models import Instalment, PoolAsset
+from exchange.pools.queries import open_schedules
 from exchange.receivables.actions import company_facts, company_key
 from exchange.receivables.outcomes import Origin
 from exchange.registry.actions import Fact, note_many
 from exchange.services import Services
 from exchange.title import rules
 from exchange.title.models import Endorsement
-from exchange.title.rules import Refused, Title
+from exchange.title.rules import Part, Refused, Title
 from exchange.title.schemas import SplitItem, TransferItem
 from ledger.books import Transfer, post
-
-Part = tuple[str, int]
-"""A part's asset id and its amount in minor units."""
+from ledger.schedules import SCHEDULE, written
 
 
 class _Split(NamedTuple):
@@ -43,14 +42,20 @@ def lock_titles(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Titl
     query = text("""
         SELECT claim.asset_id, claim.root_id, receivable.originator_id, receivable.obligor_id, claim.holder_id,
                company.scheme || ':' || company.value AS holder, claim.held_since, claim.currency, claim.due_date,
-               claim.outstanding_minor, claim.encumbered_minor, claim.state, claim.pool_id, pool.funder_id
+               claim.outstanding_minor, claim.encumbered_minor, claim.state, claim.pool_id, pool.funder_id,
+               claim.disputed, claim.schedule_version
         FROM claim
         JOIN receivable ON receivable.asset_id = claim.root_id
         JOIN company ON company.company_id = claim.holder_id
         LEFT JOIN pool ON pool.pool_id = claim.pool_id
         WHERE claim.asset_id = ANY(:ids)
     """)
-    return {row.asset_id: Title(*row) for row in session.execute(query, {"ids": list(asset_ids)})}
+    rows = session.execute(query, {"ids": list(asset_ids)}).all()
+    schedules = open_schedules(session, asset_ids=[row.asset_id for row in rows if row.schedule_version is not None])
+    return {
+        row.asset_id: replace(Title(*row[:-2]), schedule=schedules.get(row.asset_id, ()), disputed=row.disputed)
+        for row in rows
+    }
 
 
 def split(
@@ -78,17 +83,18 @@ def split(
         if refused or title is None:
             results[index] = refused or rules.not_found(item.asset_id, at)
             continue
-        parts = [
-            (new_id("ast", now=now, entropy=services.entropy, purpose=f"{item.asset_id}/part/{ordinal}"), amount_minor)
-            for ordinal, amount_minor in enumerate(item.amounts_minor, start=1)
+        ids = [
+            new_id("ast", now=now, entropy=services.entropy, purpose=f"{item.asset_id}/part/{ordinal}")
+            for ordinal in range(1, len(item.amounts_minor) + 1)
         ]
+        parts = rules.parts_of(title, asset_ids=ids, amounts_minor=item.amounts_minor)
         done.append(_Split(title, parts))
         titles[item.asset_id] = replace(title, state="split", outstanding_minor=0, encumbered_minor=0)
         results[index] = parts
     if done:
         _enter_parts(session, done, today=today, now=now)
         _split_pools(session, [one for one in done if one.title.funder_id is not None], today=today, now=now)
-        rights = _moved_rights(session, [one.parts[0][0] for one in done], today=today)
+        rights = _moved_rights(session, [one.parts[0].asset_id for one in done], today=today)
         note_many(session, facts=[*(fact for one in done for fact in _split_facts(one, today)), *rights], now=now)
     return results
 
@@ -219,30 +225,34 @@ def _store_transfers(
 
 def _enter_parts(session: Session, done: Sequence[_Split], *, today: date, now: datetime) -> None:
     """The parts' claims; whatever was encumbered is so in the first part, with whoever has the right."""
-    columns = (
+    of_claims = (
         "asset_id root_id parent_id holder_id held_since currency due_date face_minor outstanding_minor "
-        "encumbered_minor state pool_id listed_at"
+        "encumbered_minor state pool_id listed_at schedule_version"
     )
     rows = [
         (
-            asset_id,
+            part.asset_id,
             title.root_id,
             title.asset_id,
             title.holder_id,
             today,
             title.currency,
-            title.due_date,
-            amount_minor,
-            amount_minor,
+            part.due_date,
+            part.amount_minor,
+            part.amount_minor,
             title.encumbered_minor if place == 0 else 0,
             title.state,
             title.pool_id,
             now,
+            part.schedule_version,
         )
         for title, parts in done
-        for place, (asset_id, amount_minor) in enumerate(parts)
+        for place, part in enumerate(parts)
     ]
-    copy_rows(session, "claim", columns.split(), rows)
+    copy_rows(session, "claim", of_claims.split(), rows)
+    instalments = ((part.asset_id, 1, *one) for _, parts in done for part in parts for one in part.schedule)
+    columns = ("asset_id", "version", "number", "due_date", "amount_minor")
+    copy_rows(session, Instalment.__tablename__, columns, instalments)
     parents = [one.title.asset_id for one in done]
     update = text("""
         UPDATE claim SET state = 'split', outstanding_minor = 0, encumbered_minor = 0 WHERE asset_id = ANY(:ids)
@@ -253,7 +263,7 @@ def _enter_parts(session: Session, done: Sequence[_Split], *, today: date, now: 
         FROM unnest(cast(:parents AS text[]), cast(:firsts AS text[])) AS first(parent_id, asset_id)
         WHERE encumbrance.asset_id = first.parent_id AND live_minor > 0
     """)
-    session.execute(move, {"parents": parents, "firsts": [one.parts[0][0] for one in done]})
+    session.execute(move, {"parents": parents, "firsts": [one.parts[0].asset_id for one in done]})
 
 
 def _split_pools(session: Session, funded: Sequence[_Split], *, today: date, now: datetime) -> None:
@@ -266,22 +276,32 @@ def _split_pools(session: Session, funded: Sequence[_Split], *, today: date, now
         row = priced[title.asset_id]
         prices = rules.split_price(
             rules.Priced(row.price_minor, row.discount_minor, row.due_minor),
-            amounts_minor=[amount_minor for _, amount_minor in parts],
+            amounts_minor=[part.amount_minor for part in parts],
         )
         rows += [
-            (row.pool_id, asset_id, row.mandate_id, *price, row.rate_bps, 0, 0, row.bought_on)
-            for (asset_id, _), price in zip(parts, prices, strict=True)
+            (
+                row.pool_id,
+                part.asset_id,
+                row.mandate_id,
+                *price,
+                row.rate_bps,
+                0,
+                0,
+                row.bought_on,
+                part.schedule_version,
+            )
+            for part, price in zip(parts, prices, strict=True)
         ]
         kept.append((title.asset_id, *(sum(column) for column in zip(*prices, strict=True))))
     _keep_past(session, kept)
     leave_pools(session, asset_ids=[one.title.asset_id for one in funded], now=now)
     columns = (
         "pool_id asset_id mandate_id face_minor price_minor discount_minor holdback_minor rate_bps collected_minor "
-        "diluted_minor bought_on"
+        "diluted_minor bought_on schedule_version"
     )
     copy_rows(session, PoolAsset.__tablename__, columns.split(), rows)
     holder = books.funder_title(str(funded[0].title.funder_id))  # a funder splits its own assets only
-    books.open_titles(session, asset_ids=[asset_id for one in funded for asset_id, _ in one.parts], holder=holder)
+    books.open_titles(session, asset_ids=[part.asset_id for one in funded for part in one.parts], holder=holder)
     transfers = [
         Transfer(
             f"{title.asset_id}/split", today, f"split into {len(parts)} parts", rules.split_legs(title, parts=parts)
@@ -308,7 +328,7 @@ def _keep_past(session: Session, moved: Sequence[tuple[object, ...]]) -> None:
 def _priced(session: Session, asset_ids: Sequence[str]) -> dict[str, Any]:
     query = text("""
         SELECT pool_asset.asset_id, pool_id, mandate_id, price_minor, discount_minor, rate_bps, bought_on,
-               price_minor + discount_minor - collected_minor - diluted_minor AS due_minor
+               price_minor + discount_minor - collected_minor - diluted_minor - written_off_minor AS due_minor
         FROM pool_asset WHERE asset_id = ANY(:ids) AND released_at IS NULL
     """)
     return {row.asset_id: row for row in session.execute(query, {"ids": list(asset_ids)})}
@@ -319,23 +339,26 @@ def _split_facts(one: _Split, today: date) -> list[Fact]:
     title, day = one.title, today.isoformat()
     holder = {"holder": title.funder_id} if title.funder_id else {}
     hidden = {} if title.funder_id else {"holder": title.holder}
-    facts = [Fact(title.asset_id, "asset.split", {"effective_date": day, "parts": [part for part, _ in one.parts]})]
+    facts = [
+        Fact(title.asset_id, "asset.split", {"effective_date": day, "parts": [part.asset_id for part in one.parts]})
+    ]
     facts += [
         Fact(
-            asset_id,
+            part.asset_id,
             "asset.split_off",
             {
                 "parent": title.asset_id,
                 "root": title.root_id,
                 "currency": title.currency,
-                "face_minor": amount_minor,
-                "due_date": title.due_date.isoformat(),
+                "face_minor": part.amount_minor,
+                "due_date": part.due_date.isoformat(),
                 "effective_date": day,
             }
+            | ({SCHEDULE: written([pair[1:] for pair in part.schedule])} if part.schedule else {})
             | holder,
             hidden,
         )
-        for asset_id, amount_minor in one.parts
+        for part in one.parts
     ]
     return facts
 

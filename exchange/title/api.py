@@ -40,9 +40,8 @@ def split_assets(call: Call) -> dict[str, Any]:
     )
     results = {}
     for index, outcome in outcomes.items():
-        parts = (
-            None if isinstance(outcome, Refused) else [{"asset_id": one, "face_minor": size} for one, size in outcome]
-        )
+        made = [] if isinstance(outcome, Refused) else outcome
+        parts = [{"asset_id": part.asset_id, "face_minor": part.amount_minor} for part in made]
         results[index] = _result(index, outcome, parts=parts)
     return read.answer(results)
 

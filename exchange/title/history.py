@@ -11,7 +11,12 @@ from datetime import date
 from typing import Any, NamedTuple
 
 BIRTHS = frozenset({"asset.confirmed", "asset.split_off"})
-REDUCTIONS = {"asset.paid": "value_date", "asset.payment_reversed": "value_date", "asset.diluted": "issue_date"}
+REDUCTIONS = {
+    "asset.paid": "value_date",
+    "asset.payment_reversed": "value_date",
+    "asset.diluted": "issue_date",
+    "asset.written_off": "effective_date",
+}
 """What makes an asset smaller (by less than nothing, if a payment is taken back), and the member that dates it."""
 MOVES = frozenset({"asset.transferred", "asset.assigned", "asset.repurchased"})
 ENDS = frozenset({"asset.split", "asset.released"})

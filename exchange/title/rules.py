@@ -10,6 +10,8 @@ from exchange import books
 from exchange.auth import Caller, Role
 from exchange.errors import Fault, Refusal
 from exchange.parties.rules import identifier_fault
+from exchange.schedules.schedule import Schedule, split
+from exchange.shares import apportion
 from ledger.books import Leg
 
 MAX_PARTS = 50
@@ -66,6 +68,9 @@ class Title:
     state: str
     pool_id: str | None
     funder_id: str | None
+    schedule: Schedule = ()
+    """The instalments still open, where not all is due on `due_date`."""
+    disputed: bool = False
 
     @property
     def free_minor(self) -> int:
@@ -87,6 +92,20 @@ class Priced(NamedTuple):
     due_minor: int
 
 
+class Part(NamedTuple):
+    """A part of a claim: an asset of its own. `schedule` are its instalments, where not all is due on `due_date`."""
+
+    asset_id: str
+    amount_minor: int
+    due_date: date
+    schedule: Schedule = ()
+
+    @property
+    def schedule_version(self) -> int | None:
+        """The version of its instalments that is in force."""
+        return 1 if self.schedule else None
+
+
 class PartPrice(NamedTuple):
     """The same for one part: price, discount and holdback sum to `face_minor`."""
 
@@ -94,20 +113,6 @@ class PartPrice(NamedTuple):
     price_minor: int
     discount_minor: int
     holdback_minor: int
-
-
-def apportion(total_minor: int, weights: Sequence[int]) -> list[int]:
-    """Share a total in proportion to `weights` by largest remainder; equal remainders go to the earlier.
-
-    A total of at most the sum of the weights gives nobody more than its weight.
-    """
-    whole = sum(weights)
-    shares = [total_minor * weight // whole for weight in weights]
-    remainders = [total_minor * weight % whole for weight in weights]
-    first = sorted(range(len(weights)), key=lambda place: (-remainders[place], place))
-    for place in first[: total_minor - sum(shares)]:
-        shares[place] += 1
-    return shares
 
 
 def cover(amounts_minor: Sequence[int], *, outstanding_minor: int) -> list[int]:
@@ -121,6 +126,17 @@ def cover(amounts_minor: Sequence[int], *, outstanding_minor: int) -> list[int]:
         held.append(min(amount_minor, left_minor))
         left_minor -= held[-1]
     return held
+
+
+def parts_of(title: Title, *, asset_ids: Sequence[str], amounts_minor: Sequence[int]) -> list[Part]:
+    """The parts of a claim: what is open of each instalment is shared among them. One instalment is a due date."""
+    if not title.schedule:
+        return [Part(*one, title.due_date) for one in zip(asset_ids, amounts_minor, strict=True)]
+    shared = split(title.schedule, shares_minor=amounts_minor)
+    return [
+        Part(asset_id, amount_minor, schedule[-1].due_date, schedule if len(schedule) > 1 else ())
+        for asset_id, amount_minor, schedule in zip(asset_ids, amounts_minor, shared, strict=True)
+    ]
 
 
 def split_price(priced: Priced, *, amounts_minor: Sequence[int]) -> list[PartPrice]:
@@ -138,13 +154,14 @@ def split_price(priced: Priced, *, amounts_minor: Sequence[int]) -> list[PartPri
     ]
 
 
-def split_legs(title: Title, *, parts: Sequence[tuple[str, int]]) -> tuple[Leg, ...]:
+def split_legs(title: Title, *, parts: Sequence[Part]) -> tuple[Leg, ...]:
     """A funder's units of the asset are retired, and units of its parts issued, in one transfer."""
     holder = books.funder_title(str(title.funder_id))
     legs = [Leg(holder, title.asset_id, -title.outstanding_minor)]
     legs.append(Leg(books.ISSUED, title.asset_id, title.outstanding_minor))
-    for asset_id, amount_minor in parts:
-        legs += [Leg(books.ISSUED, asset_id, -amount_minor), Leg(holder, asset_id, amount_minor)]
+    for part in parts:
+        units_minor = part.amount_minor
+        legs += [Leg(books.ISSUED, part.asset_id, -units_minor), Leg(holder, part.asset_id, units_minor)]
     return tuple(legs)
 
 
@@ -154,7 +171,7 @@ def refuse_split(
     """Why the caller cannot split a claim into these parts, or None."""
     if title is None or not title.may_be_moved_by(caller):
         return not_found(asset_id, at)
-    if title.state != ("assigned" if caller.role is Role.FUNDER else "free"):
+    if title.disputed or title.state != ("assigned" if caller.role is Role.FUNDER else "free"):
         return _in_state(title, at)
     if today > title.due_date:
         return _past_due(title, at)
@@ -173,7 +190,7 @@ def refuse_transfer(
     """Why the caller cannot hand a claim on from that day, whoever the new holder is, or None."""
     if title is None or not title.may_be_moved_by(caller):
         return not_found(asset_id, at)
-    if title.state != "free":
+    if title.disputed or title.state != "free":
         return _in_state(title, at)
     if title.encumbered_minor:
         message = "split the encumbered amount off first"
@@ -224,6 +241,8 @@ def not_found(asset_id: str, at: str) -> Refused:
 
 
 def _in_state(title: Title, at: str) -> Refused:
+    if title.disputed:
+        return Refused(409, Fault("claim_disputed", f"{at}/asset_id", "its obligor disputes it", title.asset_id))
     message = f"the claim is {title.state}"
     return Refused(409, Fault("claim_not_free", f"{at}/asset_id", message, title.asset_id))
 

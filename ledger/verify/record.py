@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger import records
+from ledger import records, schedules
 from ledger.errors import LedgerError, RecordRefused
 from ledger.notes import Verifier, parse_proof, verify_proof
 from ledger.records import Leaf, OpenedRecord, open_record, parse_leaf
@@ -51,9 +51,10 @@ def verify_record(
 
     `proof` is the text of the proof file, with the log entry as its extra data; `keys` are the record keys
     trusted, by thumbprint. Refuses everything `records.open_record`, `records.parse_leaf`,
-    `notes.parse_proof` and `notes.verify_proof` refuse, and `LeafMismatch`.
+    `notes.parse_proof` and `notes.verify_proof` refuse, `schedules.ScheduleMismatch` and `LeafMismatch`.
     """
     record = open_record(jws, keys=keys, disclosures=disclosures)
+    check_terms(record)
     parsed = parse_proof(proof)
     head = verify_proof(parsed.extra, proof=parsed, log=log, witnesses=witnesses)
     leaf = parse_leaf(parsed.extra)
@@ -63,6 +64,11 @@ def verify_record(
     if stated != (digest, record.kid, record.type, body["asset"], body["sequence"], body.get("prev")):
         raise LeafMismatch(f"The log entry {parsed.index} is not that of this record.")
     return VerifiedRecord(record, leaf, parsed.index, head.size)
+
+
+def check_terms(record: OpenedRecord) -> None:
+    """Check that what a record says agrees with itself. Refuses `schedules.ScheduleMismatch`."""
+    schedules.read(record.body)
 
 
 def recorded_at_s(record: OpenedRecord) -> int:

@@ -9,7 +9,7 @@ from ledger.records import OpenedRecord, open_record
 from ledger.verify.belief import Undecided
 from ledger.verify.findings import Finding
 from ledger.verify.line import Line, LineRefused, claimed_place, parse_line, place_of
-from ledger.verify.record import LeafMismatch, leaf_of, recorded_at_s
+from ledger.verify.record import LeafMismatch, check_terms, leaf_of, recorded_at_s
 from ledger.verify.session import FileReport, Session
 from ledger.verify.stores import Store, read_small
 from ledger.verify.tree import LogCopy
@@ -39,6 +39,7 @@ def verify_record_file(data: bytes, report: FileReport, session: Session) -> Non
     judge = _judge(report, session)
     try:
         record = open_record(content.jws, keys=judge.keys, disclosures=content.disclosures)
+        check_terms(record)
         entry = leaf_of(record, digest=hashlib.sha256(content.jws.encode("ascii")).digest())
     except RecordRefused as refusal:
         asset, sequence = claimed_place(content.jws)

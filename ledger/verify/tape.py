@@ -18,7 +18,7 @@ from ledger.verify.chain import BrokenChain, Chain, Link, link_of
 from ledger.verify.findings import Finding, Findings
 from ledger.verify.line import Line, LineRefused, NotARecord, claimed_place, parse_line, place_of
 from ledger.verify.lines import Chunk
-from ledger.verify.record import leaf_of, recorded_at_s
+from ledger.verify.record import check_terms, leaf_of, recorded_at_s
 from ledger.verify.trust import Judge, Trust
 
 _QUEUED = 3
@@ -199,6 +199,7 @@ def _check_line(
         return None
     try:
         record = open_record(content.jws, keys=judge.keys, disclosures=content.disclosures)
+        check_terms(record)
         time_s = recorded_at_s(record)
     except RecordRefused as refusal:
         findings.add(_refused(refusal, line, at, content, job.file))

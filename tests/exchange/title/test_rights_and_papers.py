@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from exchange import jobs
 from exchange.auth import Role
-from exchange.parties.actions import register_client
+from exchange.parties.clients import register_client
 from exchange.title import papers
 from exchange.title.papers import Assigned, Line, Named
 from tests.exchange.house import Client, House, make_key, mandate, public_jwk

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.auth import Caller, Role
+from exchange.schedules.schedule import explicit
+from exchange.shares import apportion
 from exchange.title import rules
-from exchange.title.rules import PartPrice, Priced, Title
+from exchange.title.rules import Part, PartPrice, Priced, Title
 
 weights = st.lists(st.integers(1, 10**15), min_size=1, max_size=50)
 TODAY = date(2026, 3, 2)
@@ -44,7 +46,7 @@ HELD = title(state="assigned", pool_id="pol_1", funder_id="fnd_1")
 def test_shares_sum_to_the_total_and_exceed_nobodys_weight(data: st.DataObject, owed: list[int]) -> None:
     """Largest remainder: each share is its quota rounded down or up, and at most the weight."""
     total = data.draw(st.integers(0, sum(owed)))
-    shares = rules.apportion(total, owed)
+    shares = apportion(total, owed)
     assert sum(shares) == total
     for share, weight in zip(shares, owed, strict=True):
         assert total * weight // sum(owed) <= share <= min(weight, -(-total * weight // sum(owed)))
@@ -63,7 +65,7 @@ def test_shares_sum_to_the_total_and_exceed_nobodys_weight(data: st.DataObject, 
 )
 def test_shares_by_hand(total: int, owed: list[int], expected: list[int]) -> None:
     """Worked out on paper; equal remainders go to the earlier."""
-    assert rules.apportion(total, owed) == expected
+    assert apportion(total, owed) == expected
 
 
 @given(st.lists(st.integers(1, 1_000), max_size=8), st.integers(0, 5_000))
@@ -103,9 +105,19 @@ def test_nothing_but_holdback() -> None:
     assert rules.split_price(Priced(9, 1, 0), amounts_minor=[3, 2]) == [PartPrice(3, 0, 0, 3), PartPrice(2, 0, 0, 2)]
 
 
+def test_parts_share_what_is_open_of_each_instalment() -> None:
+    """A part too small to have something of each has fewer; one with a single instalment left is due on its day."""
+    plan = explicit([(date(2026, 3, 20), 1), (date(2026, 4, 1), 999)])
+    large, small = rules.parts_of(title(schedule=plan), asset_ids=["a", "b"], amounts_minor=[998, 2])
+    assert large == Part("a", 998, date(2026, 4, 1), explicit([(date(2026, 3, 20), 1), (date(2026, 4, 1), 997)]))
+    assert small == Part("b", 2, date(2026, 4, 1))
+    assert (large.schedule_version, small.schedule_version) == (1, None)
+    assert rules.parts_of(title(), asset_ids=["a"], amounts_minor=[1_000]) == [Part("a", 1_000, date(2026, 4, 1))]
+
+
 def test_the_legs_of_a_split_balance() -> None:
     """The asset's units go back where they were issued; its parts' are issued to the same funder."""
-    legs = rules.split_legs(HELD, parts=[("a", 600), ("b", 400)])
+    legs = rules.split_legs(HELD, parts=[Part("a", 600, HELD.due_date), Part("b", 400, HELD.due_date)])
     assert [(leg.path, leg.commodity, leg.amount_minor) for leg in legs] == [
         ("funder/fnd_1/title", "ast_1", -1_000),
         ("assets/issued", "ast_1", 1_000),

@@ -1,0 +1,1 @@
+"""When what is owed falls due: calendars, day counts, schedules of instalments. Pure."""
