@@ -18,11 +18,15 @@ from exchange.ids import new_id
 from exchange.pools import actions as pools
 from exchange.pools.models import Pool
 from exchange.registry.actions import Fact, record_many
+from exchange.risk import limits
+from exchange.risk.suspensions import suspended
 from exchange.services import Services
 from ledger.books import HoldRequest, InsufficientFunds, Resolution, hold, resolve_holds
 
 PURCHASED_JOB = "title.notify"
 """Who is next: obligors get notice of what was bought."""
+DEBTS_JOB = "settlement.collect_debts"
+"""And sellers that owe something pay it from the price."""
 AUTOMATIC = "mandate"
 """Who answered, when the mandate says that every offer is taken."""
 
@@ -87,13 +91,15 @@ def lapse_offers(session: Session, *, today: date, now: datetime) -> None:
 def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> None:
     """Buy what a committed offer still holds: title against money, once.
 
-    Assets that left in the meantime (paid before the cut-off) are not bought; their money goes back.
+    Assets that left in the meantime are not bought: paid before the cut-off, or their obligors' limits suspended. Their
+    money goes back.
     """
     query = select(Offer).where(Offer.offer_id == offer_id).with_for_update()
     offer = session.execute(query).scalar_one()
     if offer.outcome != "committed" or offer.purchased_on is not None:
         return
     pool = session.get_one(Pool, offer.pool_id)
+    _leave_suspended(session, pool_id=offer.pool_id, now=now)
     assets = _bought(session, pool_id=offer.pool_id)
     offer.purchased_on = today
     session.flush()
@@ -114,6 +120,8 @@ def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> 
     ]
     pending = record_many(session, facts=facts, now=now)
     jobs.enqueue(session, job=PURCHASED_JOB, payload={"pool_id": offer.pool_id})
+    holders = sorted({asset.holder_id for asset in assets})
+    jobs.enqueue(session, job=DEBTS_JOB, payload={"company_ids": holders})
     data = _settled(offer, pool, assets, today)
     tell(
         session,
@@ -224,6 +232,23 @@ def _let_go(
 def _void_hold(session: Session, offer: Offer, *, today: date, now: datetime) -> None:
     void = Resolution(f"{offer.offer_id}/hold", "voided")
     resolve_holds(session.connection(), resolutions=[void], effective_date=today, now=now)
+
+
+def _leave_suspended(session: Session, *, pool_id: str, now: datetime) -> None:
+    """Let the committed assets go whose obligors' limits are suspended; whoever suspends them now waits."""
+    query = text("""
+        SELECT claim.asset_id, company.number, claim.currency
+        FROM claim
+        JOIN receivable ON receivable.asset_id = claim.root_id
+        JOIN company ON company.company_id = receivable.obligor_id
+        WHERE claim.pool_id = :pool_id AND claim.state = 'committed'
+        ORDER BY claim.root_id, claim.asset_id
+        FOR UPDATE OF claim
+    """)
+    rows = session.execute(query, {"pool_id": pool_id}).all()
+    limits.lock_room(session, lines=sorted({(row.number, row.currency) for row in rows}))
+    barred = suspended(session, obligors={row.number for row in rows})
+    pools.release(session, asset_ids=[row.asset_id for row in rows if row.number in barred], now=now)
 
 
 def _bought(session: Session, *, pool_id: str) -> list[Purchased]:

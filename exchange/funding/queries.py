@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from exchange.pools.queries import as_rows, priced_schedules
 from scoring.grades import NAMES as GRADES
 
 OFFERS = """
@@ -50,5 +51,9 @@ def _assets(session: Session, *, pool_id: str) -> list[dict[str, Any]]:
         JOIN decision ON decision.asset_id = claim.root_id
         WHERE pool_asset.pool_id = :pool_id ORDER BY pool_asset.asset_id
     """)
-    rows = session.execute(query, {"pool_id": pool_id}).mappings()
-    return [dict(row) | {"grade": GRADES[row["grade"]]} for row in rows]
+    rows = session.execute(query, {"pool_id": pool_id}).mappings().all()
+    schedules = priced_schedules(session, pool_id=pool_id)
+    return [
+        dict(row) | {"grade": GRADES[row["grade"]], "instalments": as_rows(schedules.get(row["asset_id"], ()))}
+        for row in rows
+    ]

@@ -3,6 +3,7 @@
 import marshmallow as ma
 
 from exchange.pools.rules import MAX_POOL_ASSETS
+from exchange.pools.schemas import InstalmentShown
 from exchange.schemas import Id, List, OneOf, PageQuery, Schema, Text
 
 
@@ -37,7 +38,10 @@ class OffersShown(ma.Schema):
 
 
 class OfferedAsset(ma.Schema):
-    """An asset in an offer: its face is price now, discount, and holdback at the end."""
+    """An asset in an offer: its face is price now, discount, and holdback at the end.
+
+    `instalments` are those that the price counts; none where all is due on the due date.
+    """
 
     asset_id = Id("ast", required=True)
     face_minor = ma.fields.Integer(required=True)
@@ -47,6 +51,7 @@ class OfferedAsset(ma.Schema):
     rate_bps = ma.fields.Integer(required=True)
     product = ma.fields.String(required=True)
     due_date = ma.fields.Date(required=True)
+    instalments = ma.fields.List(ma.fields.Nested(InstalmentShown), required=True)
     recourse = ma.fields.String(required=True)
     grade = ma.fields.String(required=True)
     pd_ppm = ma.fields.Integer(required=True)

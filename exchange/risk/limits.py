@@ -17,6 +17,7 @@ from exchange.db import copy_rows
 from exchange.risk import rules
 from exchange.risk.facts import day_number
 from exchange.risk.rules import ObligorStanding
+from exchange.risk.suspensions import suspended
 from scoring.facts import Trades
 from scoring.model import Scores
 
@@ -38,20 +39,26 @@ class Asked(NamedTuple):
 
 
 def room_of(session: Session, *, line: Line) -> int:
-    """What one obligor's limit leaves free now, in minor units; 0 where it has none."""
+    """What one obligor's limit leaves free now, in minor units; 0 where it has none, or it is suspended."""
     query = text("SELECT limit_minor - used_minor FROM exposure WHERE obligor = :obligor AND currency = :currency")
-    return session.execute(query, {"obligor": line[0], "currency": line[1]}).scalar_one_or_none() or 0
+    room_minor = session.execute(query, {"obligor": line[0], "currency": line[1]}).scalar_one_or_none() or 0
+    return min(room_minor, 0) if suspended(session, obligors=[line[0]]) else room_minor
 
 
 def lock_room(session: Session, *, lines: Sequence[Line]) -> dict[Line, int]:
-    """What each obligor's limit leaves free, in minor units (negative after a cut); locked from here on."""
-    return {line: row.limit_minor - row.used_minor for line, row in _locked(session, lines).items()}
+    """What each obligor's limit leaves free, in minor units (negative after a cut); locked from here on.
+
+    Of a suspended one nothing is free. That is read once the lock is held: whoever suspends waits for it.
+    """
+    rooms = {line: row.limit_minor - row.used_minor for line, row in _locked(session, lines).items()}
+    barred = suspended(session, obligors=[obligor for obligor, _ in rooms])
+    return {line: min(room, 0) if line[0] in barred else room for line, room in rooms.items()}
 
 
 def use_room(session: Session, *, amounts: Mapping[Line, int]) -> None:
     """Take (positive) or give back (negative) minor units of obligors' limits, in the one order in which all lock."""
     lines = sorted(line for line, amount in amounts.items() if amount)
-    if lock_room(session, lines=lines).keys() != set(lines):
+    if _locked(session, lines).keys() != set(lines):
         raise RuntimeError("a limit to be used was never decided")
     update = text("""
         UPDATE exposure SET used_minor = used_minor + taken.amount

@@ -1,9 +1,19 @@
 """Trade facts as columns, models in force, one decision for each asset, and the limit ledger."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Identity, Index, LargeBinary, String
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    String,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -91,3 +101,53 @@ class Exposure(Base):
     limit_minor: Mapped[int] = mapped_column(BigInteger)
     changes: Mapped[int]
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class LimitSuspension(Base):
+    """Why an obligor's limits are suspended, in all currencies, since when, who may lift that, and who did.
+
+    `root_id` is the receivable that is the cause, the obligor's own or one of its group. Where two have to agree, one
+    asks and another lifts.
+    """
+
+    __tablename__ = "limit_suspension"
+    __table_args__ = (
+        CheckConstraint("cause IN ('stage', 'group', 'person')", name="cause_known"),
+        CheckConstraint("(cause = 'person') = (root_id IS NULL)", name="receivable_of_cause"),
+        CheckConstraint("(cause = 'person') = (suspended_by IS NOT NULL)", name="person_of_cause"),
+        CheckConstraint("lifting IN ('cure', 'person')", name="lifting_known"),
+        CheckConstraint("(lifted_on IS NULL) = (lift_reason IS NULL)", name="reason_of_lifting"),
+        CheckConstraint("(lifted_on IS NULL) = (lifted_at IS NULL)", name="lifted_at_a_time"),
+        CheckConstraint("lifted_on >= suspended_on", name="lifted_after"),
+        CheckConstraint("(asked_by IS NULL) = (ask_reason IS NULL)", name="reason_of_asking"),
+        CheckConstraint(
+            "lifted_by IS NULL OR NOT second_person OR coalesce(asked_by, lifted_by) <> lifted_by", name="four_eyes"
+        ),
+        Index(
+            "uq_limit_suspension_standing",
+            "obligor",
+            "root_id",
+            unique=True,
+            postgresql_where=text("lifted_on IS NULL AND root_id IS NOT NULL"),
+        ),
+        Index("ix_limit_suspension_obligor", "obligor", "suspension_id"),
+        Index("ix_limit_suspension_root", "root_id", postgresql_where=text("lifted_on IS NULL")),
+    )
+
+    suspension_id: Mapped[str] = mapped_column(String, primary_key=True)
+    obligor: Mapped[int] = mapped_column(BigInteger)
+    cause: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(String)
+    suspended_on: Mapped[date]
+    root_id: Mapped[str | None] = mapped_column(ForeignKey("receivable.asset_id"))
+    lifting: Mapped[str] = mapped_column(String)
+    second_person: Mapped[bool]
+    suspended_by: Mapped[str | None] = mapped_column(ForeignKey("api_client.client_id"))
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    asked_by: Mapped[str | None] = mapped_column(ForeignKey("api_client.client_id"))
+    ask_reason: Mapped[str | None] = mapped_column(String)
+    asked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    lifted_on: Mapped[date | None]
+    lifted_by: Mapped[str | None] = mapped_column(ForeignKey("api_client.client_id"))
+    lift_reason: Mapped[str | None] = mapped_column(String)
+    lifted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

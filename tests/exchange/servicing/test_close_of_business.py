@@ -25,7 +25,7 @@ from tests.exchange.settlement.book import (
     rows,
 )
 
-MILESTONE_DAYS = (-7, -3, -1, 0, 4, 19, 34, 64, 93, 123)
+MILESTONE_DAYS = (-7, -3, -1, 0, 4, 19, 34, 64, 78, 93)
 
 
 def due_in(house: House, days: int) -> dict[str, Any]:
@@ -57,19 +57,31 @@ def late_events(house: House, funder: int, asset_id: str) -> list[tuple[str, str
 
 
 def test_each_milestone_on_its_day(market: House) -> None:
-    """One asset for each milestone due tonight, one for each day beside it: only the first ones are noted."""
+    """One asset for each milestone due tonight: noted. One for each other day: noted if it is late as it is listed."""
     market.move(9, days=1)
     hits = market.submit(*(due_in(market, -days) for days in MILESTONE_DAYS))
-    misses = market.submit(*(due_in(market, -days) for days in (-8, -6, -2, 1, 2, 3, 5, 18, 20, 92, 94, 122, 124)))
+    misses = market.submit(*(due_in(market, -days) for days in (-8, -6, -2, 1, 2, 3)))
+    late = market.submit(*(due_in(market, -days) for days in (5, 18, 20, 92, 94, 124)))
     market.move(22)
     kinds = ["reminder_7", "reminder_3", "reminder_1", "reminder_0", "late_1", "late_16", "late_31", "late_61"]
-    kinds += ["default", "charge_off"]
+    kinds += ["near_breach", "default"]
     expected = [
         (market.today, kind, max(days, 0), FACE_MINOR) for kind, days in zip(kinds, MILESTONE_DAYS, strict=True)
     ]
     assert facts(market, *hits) == expected
     assert facts(market, *misses) == []
     assert [asset(market, one)["performance"] for one in hits] == [None] * 4 + kinds[4:]
+    assert [(kind, days) for _, kind, days, _ in facts(market, *late)] == [
+        ("late_1", 5),
+        ("late_1", 18),
+        ("late_16", 20),
+        ("near_breach", 92),
+        ("default", 94),
+        ("charge_off", 124),
+        ("default", 124),
+    ]
+    market.move(22, days=1)
+    assert len(facts(market, *late)) == 9, "a day later 18 days are 19 and 92 are 93"
 
 
 def test_before_ten_at_night_nothing_is_closed(market: House) -> None:
@@ -98,9 +110,8 @@ def test_a_paid_asset_gets_nothing(market: House) -> None:
     paid, credited, meanwhile, part = market.submit(*(due_in(market, -4) for _ in range(4)))
     pay(market, (paid, FACE_MINOR), (part, 1))
     credit(market, note(credited, FACE_MINOR, on=market.today))
-    chunk = {"business_date": market.today.isoformat(), "asset_ids": [paid, credited, meanwhile, part]}
     with market.services.database.transaction() as session:
-        jobs.enqueue(session, job="servicing.close_assets", payload=chunk)
+        servicing.close_day(market.services, session, {"fire_at": f"{market.today.isoformat()}T14:00:00+00:00"})
     pay(market, (meanwhile, FACE_MINOR))
     market.move(22, 30)
     assert facts(market, paid, credited, meanwhile) == []
@@ -144,7 +155,7 @@ def test_workers_at_once_note_each_fact_once(market: House) -> None:
         with market.services.database.transaction() as session:
             moment = now.now(session)
             barrier.wait()
-            actions.close_assets(session, asset_ids=order, business_date=today, now=moment)
+            actions.close_assets(session, services=market.services, asset_ids=order, business_date=today, now=moment)
 
     with ThreadPoolExecutor(4) as workers:
         list(workers.map(close, [False, True, False, True]))
@@ -163,11 +174,12 @@ def test_a_day_is_split_into_chunks(market: House, monkeypatch: pytest.MonkeyPat
     asset_ids = market.submit(*(due_in(market, -34) for _ in range(5)))
     market.move(22, 30)
     assert len(facts(market, *asset_ids)) == 5
-    (touched,) = rows(market, "SELECT asset_count FROM closed_day WHERE business_date = :day", day=market.today)[0]
-    assert (
-        touched
-        == rows(market, "SELECT count(*) FROM servicing_fact WHERE business_date = :day", day=market.today)[0][0]
-    )
+    day = market.operator.get(f"/v1/closed-days/{market.today}")
+    chunks = -(-day["asset_count"] // 2) + 1
+    assert (day["chunk_count"], day["chunks_done"]) == (chunks, chunks), "of assets, and one of funders"
+    assert day["fact_count"] >= 5
+    assert day["ended_at"] is not None
+    assert market.operator.get("/v1/closed-days?limit=1")["items"] == [day]
 
 
 def test_only_the_holder_is_told(market: House) -> None:
@@ -185,7 +197,7 @@ def test_only_the_holder_is_told(market: House) -> None:
     with market.services.database.transaction() as session:
         now = market.services.clock.now(session)
         on = market.today + timedelta(days=2 + 4)
-        actions.close_assets(session, asset_ids=[offered], business_date=on, now=now)
+        actions.close_assets(session, services=market.services, asset_ids=[offered], business_date=on, now=now)
     market.run()
     assert late_events(market, 0, held) == [("asset.late", "late_1", 4, FACE_MINOR)]
     for funder in range(len(market.funders)):
@@ -193,6 +205,16 @@ def test_only_the_holder_is_told(market: House) -> None:
     assert late_events(market, rival, held) == []
     assert [kind for _, kind, _, _ in facts(market, own)] == ["late_1"]
     assert [kind for _, kind, _, _ in facts(market, offered)] == ["reminder_7", "reminder_3", "late_1"]
+
+
+KEPT = (
+    "SELECT business_date, kind, revision, days_past_due FROM servicing_fact ORDER BY 1, 2, 4",
+    "SELECT funder_id, currency, business_date, earned_to_date_minor FROM accrual ORDER BY 1, 2, 3",
+    "SELECT cause, reason, suspended_on, lifted_on FROM limit_suspension ORDER BY 3",
+    "SELECT business_date, step, fact_count FROM closed_chunk WHERE step = 'accruals' ORDER BY 1, 2",
+    "SELECT business_date FROM closed_day ORDER BY 1",
+)
+"""What a close leaves behind, but for when it was recorded and the ids, which differ from house to house."""
 
 
 def test_missed_days_are_caught_up_to_the_same_facts(server_url: str, tmp_path: Path) -> None:
@@ -209,7 +231,10 @@ def test_missed_days_are_caught_up_to_the_same_facts(server_url: str, tmp_path: 
                 house.move(22, 30, days=days)
             kinds = "SELECT kind, count(*) FROM asset_event GROUP BY 1 ORDER BY 1"
             told = late_events(house, 0, bought)
-            lives.append((house.today, facts(house, *asset_ids), [tuple(row) for row in rows(house, kinds)], told))
+            lived = [tuple(row) for table in KEPT for row in rows(house, table)]
+            lives.append(
+                (house.today, facts(house, *asset_ids), [tuple(row) for row in rows(house, kinds)], told, lived)
+            )
             house.check()
     assert lives[0] == lives[1]
     assert lives[0][3] == [("asset.late", "late_1", 4, FACE_MINOR)]
@@ -222,5 +247,5 @@ def test_nothing_to_close(house: House) -> None:
     assert rows(house, "SELECT business_date, asset_count FROM closed_day") == [(house.today, 0)]
     with house.services.database.transaction() as session:
         now = house.services.clock.now(session)
-        actions.close_assets(session, asset_ids=[], business_date=house.today, now=now)
+        actions.close_assets(session, services=house.services, asset_ids=[], business_date=house.today, now=now)
     assert rows(house, "SELECT * FROM servicing_fact") == []
