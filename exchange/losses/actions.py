@@ -1,0 +1,133 @@
+"""What follows from default and charge-off: recourse against whoever sold, and an asset that does not count as good."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from exchange import books
+from exchange.callbacks.actions import Notice, tell_many
+from exchange.currencies import commodity
+from exchange.losses import rules
+from exchange.registry.actions import Fact, record_many
+from exchange.settlement import policies
+from exchange.settlement.claims import Claims, lock_claims
+from exchange.settlement.debts import NewDebt, enter_debts
+from exchange.settlement.rules import Position
+from ledger.books import Leg, Transfer, post
+
+Followed = tuple[str, str]
+"""An asset, and what became of it: `default` or `charge_off`."""
+
+
+def follow(session: Session, *, items: Iterable[Followed], today: date, now: datetime) -> None:
+    """Do what default and charge-off of assets entail, each once.
+
+    Default: whoever sold with recourse owes its funder what it lacks, or a share of it, and pays from what it has here.
+    Charge-off: what the funder expects of the asset is noted as doubtful; title stays, and so does the obligor's debt.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for asset_id, kind in items:
+        by_kind.setdefault(kind, []).append(asset_id)
+    claims = lock_claims(session, asset_ids=[asset_id for some in by_kind.values() for asset_id in some])
+    _default(session, _held(claims, by_kind.get("default", ())), today=today, now=now)
+    _charge_off(session, _held(claims, by_kind.get("charge_off", ())), today=today, now=now)
+
+
+def _held(claims: Claims, asset_ids: Iterable[str]) -> list[Position]:
+    """The claims among them that a funder holds and on which something is owed."""
+    found = (claims.positions.get(asset_id) for asset_id in sorted(set(asset_ids)))
+    return [one for one in found if one is not None and one.funder_id is not None and one.outstanding_minor]
+
+
+def _default(session: Session, held: Sequence[Position], *, today: date, now: datetime) -> None:
+    terms = policies.in_force(session)
+    query = text("""
+        SELECT claim.asset_id, recourse FROM claim JOIN receivable ON receivable.asset_id = claim.root_id
+        WHERE claim.asset_id = ANY(:ids) AND NOT EXISTS (
+            SELECT FROM debt JOIN pool ON pool.pool_id = claim.pool_id
+            WHERE debt.asset_id = claim.asset_id AND cause = 'default' AND creditor_id = pool.funder_id
+        )
+    """)
+    agreed: dict[str, str] = dict(session.execute(query, {"ids": [one.asset_id for one in held]}).all())
+    owed: list[NewDebt] = []
+    for one in held:
+        own = terms.of(one.originator_id, one.product)
+        recourse = agreed.get(one.asset_id, "without")
+        amount_minor = rules.recourse_minor(one, recourse=recourse, limited_ppm=own.limited_recourse_ppm)
+        if amount_minor:
+            due = today + timedelta(days=own.recourse_days)
+            funder_id, parties = str(one.funder_id), (one.holder_id, one.funder_id)
+            owed.append(
+                NewDebt(
+                    one.asset_id, "default", today.isoformat(), funder_id, *parties, one.currency, amount_minor, due
+                )
+            )
+    if owed:
+        _post(session, [_recourse(debt, today) for debt in owed], now=now)
+        enter_debts(session, debts=owed, now=now)
+        _claim(session, owed, today=today, now=now)
+
+
+def _recourse(debt: NewDebt, today: date) -> Transfer:
+    money, creditor = commodity(debt.currency), books.funder_recourse(debt.creditor_id)
+    legs = (
+        Leg(books.seller_recourse(debt.debtor_id), money, -debt.amount_minor),
+        Leg(creditor, money, debt.amount_minor),
+    )
+    return Transfer(f"{debt.asset_id}/recourse/{debt.creditor_id}", today, "recourse after default", legs)
+
+
+def _claim(session: Session, owed: Sequence[NewDebt], *, today: date, now: datetime) -> None:
+    """Sign that recourse is taken, and tell the funders."""
+    bodies = [
+        {
+            "amount_minor": debt.amount_minor,
+            "due_date": debt.due_date.isoformat(),
+            "effective_date": today.isoformat(),
+        }
+        for debt in owed
+    ]
+    facts = [Fact(debt.asset_id, "asset.recourse_claimed", body) for debt, body in zip(owed, bodies, strict=True)]
+    pending = record_many(session, facts=facts, now=now)
+    notices = [
+        Notice(debt.creditor_id, "recourse.claimed", body | {"asset_id": debt.asset_id}, pending_id)
+        for debt, body, pending_id in zip(owed, bodies, pending, strict=True)
+    ]
+    tell_many(session, notices=notices, now=now)
+
+
+def _charge_off(session: Session, held: Sequence[Position], *, today: date, now: datetime) -> None:
+    fresh = [one for one in held if not one.charged_off]
+    update = text("""
+        UPDATE pool_asset SET charged_off_on = :day WHERE asset_id = ANY(:ids) AND released_at IS NULL
+    """)
+    session.execute(update, {"day": today, "ids": [one.asset_id for one in fresh]})
+    _post(session, [_doubtful(one, today) for one in fresh if one.funder_due_minor], now=now)
+    notices = [
+        Notice(
+            str(one.funder_id),
+            "asset.charged_off",
+            {
+                "asset_id": one.asset_id,
+                "amount_minor": one.funder_due_minor,
+                "outstanding_minor": one.outstanding_minor,
+                "effective_date": today.isoformat(),
+            },
+        )
+        for one in fresh
+    ]
+    tell_many(session, notices=notices, now=now)  # the close of business has signed that it was charged off
+
+
+def _doubtful(one: Position, today: date) -> Transfer:
+    money, funder = commodity(one.currency), books.funder_charged_off(str(one.funder_id))
+    legs = (Leg(funder, money, one.funder_due_minor), Leg(books.CHARGED_OFF, money, -one.funder_due_minor))
+    return Transfer(f"{one.asset_id}/charge_off/{one.pool_id}", today, "charged off", legs)
+
+
+def _post(session: Session, transfers: Sequence[Transfer], *, now: datetime) -> None:
+    if transfers:
+        books.open_for(session, legs=[leg for transfer in transfers for leg in transfer.legs])
+        post(session.connection(), transfers=transfers, now=now)
