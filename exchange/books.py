@@ -6,14 +6,19 @@ negative by what the collection account at the bank holds, `assets/issued` by th
 
 from collections.abc import Iterable
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from exchange.currencies import commodity
-from ledger.books import Account, open_accounts
+from ledger.books import Account, Leg, open_accounts
 
 BANK = "bank/collection"
 ISSUED = "assets/issued"
 UNAPPLIED = "unapplied"
+FEES = "exchange/fees"
+CHARGED_OFF = "losses/charged_off"
+WRITTEN_OFF = "losses/written_off"
+"""What all funders together do not count as good any more, and have given up: negative. No money is in these."""
 
 
 def funder_cash(funder_id: str) -> str:
@@ -44,6 +49,40 @@ def seller_recourse(company_id: str) -> str:
 def funder_recourse(funder_id: str) -> str:
     """What sellers owe to a funder: the other side of `seller_recourse`, not money yet."""
     return f"funder/{funder_id}/recourse"
+
+
+def funder_charged_off(funder_id: str) -> str:
+    """What a funder still expects of assets that do not count as good: the other side of `CHARGED_OFF`."""
+    return f"funder/{funder_id}/charged_off"
+
+
+def funder_losses(funder_id: str) -> str:
+    """What a funder gave up and has not recovered: the other side of `WRITTEN_OFF`."""
+    return f"funder/{funder_id}/losses"
+
+
+def hold_cash(session: Session, *, purses: Iterable[tuple[str, str]]) -> None:
+    """Until the transaction ends, nobody else spends by what these (path, currency) have: who counts it, spends it."""
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+    for path, currency in sorted(set(purses)):
+        session.execute(lock, {"name": f"cash {path} {currency}"})
+
+
+def open_for(session: Session, *, legs: Iterable[Leg]) -> None:
+    """Open the money accounts of these legs that are not open yet."""
+    wanted = {(leg.path, leg.commodity) for leg in legs if "/" in leg.commodity}
+    accounts = [Account(path, unit, _may_overdraw(path)) for path, unit in sorted(wanted)]
+    open_accounts(session.connection(), accounts=accounts)
+
+
+def _may_overdraw(path: str) -> bool:
+    """What stands against the money of others runs negative, and what a seller owes."""
+    return path in {BANK, CHARGED_OFF, WRITTEN_OFF} or (path.startswith("seller/") and path.endswith("/recourse"))
+
+
+def paying(path: str) -> str:
+    """Money that left `path` for a payment and is not out of the bank yet: still its owner's, and beyond its reach."""
+    return f"{path.removesuffix('/cash')}/paying"
 
 
 def open_money(session: Session, *, currency: str, paths: Iterable[str], may_overdraw: Iterable[str] = ()) -> None:

@@ -188,10 +188,17 @@ def _detailed(line: Line, detail: Element) -> Line:
         counterparty_name=words(detail, "RltdPties", side, "Pty", "Nm") or words(detail, "RltdPties", side, "Nm"),
         counterparty_account=account or words(detail, "RltdPties", f"{side}Acct", "Id", "Othr", "Id"),
         remittance=" ".join(filter(None, texts)) or line.remittance,
-        references=tuple(_references(detail)),
+        references=(*_references(detail), *_paid_to(detail, side)),
         end_to_end_id="" if end_to_end == "NOTPROVIDED" else end_to_end,
         return_reason=words(detail, "RtrInf", "Rsn", "Cd"),
     )
+
+
+def _paid_to(detail: Element, side: str) -> Iterator[str]:
+    """The account that money came to: a virtual number of ours, where the payer used one."""
+    holder = find(detail, "RltdPties", "CdtrAcct", "Id") if side == "Dbtr" else None
+    if holder is not None:
+        yield from filter(None, [words(holder, "IBAN"), words(holder, "Othr", "Id")])
 
 
 def _references(detail: Element) -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from exchange.banking import names
 from exchange.banking.statement import Line
 
+VIRTUAL = "virtual_account"
+"""How a payer is known that pays to a number of its own: whoever sends the money, the debt is that payer's."""
 MOST_IN_SUM = 16
 """Open items of one payer among which a sum is looked for: 2^16 sums take a moment."""
 
@@ -231,19 +233,26 @@ def _by_payer(book: _Book, line: Line, tolerance: Tolerance) -> _Choice | None:
     items = book.open_of(payer, line.currency) if payer is not None else []
     if not items:
         return None
-    amount, by_account = line.amount_minor, how == "payer_account"
+    amount, by_account = line.amount_minor, how in {VIRTUAL, "payer_account"}
     exact = [one for one in items if book.owed[one] == amount]
     if exact:
         alone = len(exact) == 1
         score = (85 if by_account else 75) if alone else 60
         reasons = (how, "amount") if alone else (how, "amount", "several_alike")
-        return _Choice((exact[0],), score, reasons, certain=alone and by_account)
+        return _Choice((exact[0],), score, reasons, certain=(alone and by_account) or how == VIRTUAL)
     oldest = _oldest(book, items, amount)
     if oldest is not None:
         whole = len(oldest) == len(items)
-        return _Choice(
-            oldest, 85 if whole else 70, (how, "all_open" if whole else "oldest_first"), whole and by_account
-        )
+        reason, certain = "all_open" if whole else "oldest_first", (whole and by_account) or how == VIRTUAL
+        return _Choice(oldest, 85 if whole else 70, (how, reason), certain)
+    return _nearly(book, line, items, how, tolerance)
+
+
+def _nearly(book: _Book, line: Line, items: Sequence[str], how: str, tolerance: Tolerance) -> _Choice:
+    """What a payer may mean whose amount fits nothing; to its own number it pays what it owed first."""
+    amount = line.amount_minor
+    if how == VIRTUAL:
+        return _Choice(tuple(items), 70, (how, "oldest_first_partly"), certain=True)
     near = [one for one in items if tolerance.allows(book.owed[one] - amount, owed_minor=book.owed[one])]
     if near:
         return _Choice((near[0],), 60 if len(near) == 1 else 50, (how, "amount_nearly"), certain=False)
@@ -265,7 +274,9 @@ def _by_amount(book: _Book, line: Line, _: Tolerance) -> _Choice | None:
 
 def _payer(book: _Book, line: Line) -> tuple[str | None, str]:
     """Who pays, if the account or else the name is one payer's alone; and by what it is known."""
+    own = set().union(*(book.accounts.get(names.account(one), ()) for one in line.references))
     for found, how in (
+        (own, VIRTUAL),
         (book.accounts.get(names.account(line.counterparty_account)), "payer_account"),
         (book.names.get(names.company(line.counterparty_name)), "payer_name"),
     ):

@@ -74,6 +74,9 @@ ANSWERS: Mapping[str, State | None] = {
 }
 """ISO 20022 ExternalPaymentTransactionStatus: what is only received or checked leaves a payment where it is."""
 
+AFTER_TRANSIT = frozenset({State.PAID, State.FAILED, State.RETURNED})
+"""Where an answer that comes late, "in transit", says nothing new."""
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
@@ -116,7 +119,7 @@ def answered(state: State, *, status: str) -> State:
     if status not in ANSWERS:
         raise WrongState(f"The status {status!r} has no meaning here.")
     to = ANSWERS[status]
-    if to is None or to is state or (to is State.IN_TRANSIT and state in {State.PAID, State.RETURNED}):
+    if to is None or to is state or (to is State.IN_TRANSIT and state in AFTER_TRANSIT):
         return state
     if to is State.PAID and state is State.RETURNED:
         return state

@@ -23,7 +23,7 @@ DEEPEST = 40
 WIDEST = 100_000
 """Elements of one piece (a line with its details); a bank's largest batches stay far below."""
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(T.*)?", re.ASCII)
 
 
 def pieces(stream: BinaryIO, *, messages: frozenset[str], wholes: frozenset[str]) -> Iterator[Element]:
@@ -106,9 +106,11 @@ def day(element: Element, *steps: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text) if _DATE.fullmatch(text) else datetime.fromisoformat(text).date()
+        if _DATE.fullmatch(text):  # Python reads more spellings than XML has
+            return datetime.fromisoformat(text).date()
     except ValueError:
-        raise FieldMalformed(f"{text[:40]!r} is no date", where=path(element)) from None
+        pass
+    raise FieldMalformed(f"{text[:40]!r} is no date", where=path(element))
 
 
 def _check_root(root: Element, messages: frozenset[str]) -> None:

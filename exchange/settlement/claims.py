@@ -1,7 +1,7 @@
 """Claims under their lock, and what happens to them when less is owed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from exchange.pools.actions import leave_pools, release
 from exchange.registry.actions import Fact
 from exchange.risk import limits
 from exchange.risk.actions import learn_settlements
-from exchange.settlement.rules import Position
+from exchange.settlement.rules import Lost, OpenCharge, Position
 from exchange.title import encumbrances
 
 # A claim's tree: its root and the parts it was split into.
@@ -23,12 +23,13 @@ TREES = """
 
 
 class Reduction(NamedTuple):
-    """A claim gets smaller: by how much, how much of it the funder got, and how much the seller owes the funder."""
+    """A claim gets smaller: by how much, how much of it the funder got, the seller owes the funder, the funder lost."""
 
     asset_id: str
     amount_minor: int
     funder_minor: int
     diluted_minor: int = 0
+    written_off_minor: int = 0
 
 
 class Reduced(NamedTuple):
@@ -47,12 +48,19 @@ class Claims:
     parts: dict[str, list[str]]
 
     def open_below(self, asset_id: str) -> list[Position]:
-        """What a payment or a credit note that names this asset meets: the asset, or the parts that stand for it."""
+        """What a payment that names this asset meets: the asset, or the parts that stand for it.
+
+        Something is owed on each, or something that was given up can still come back.
+        """
         return list(self._open_below(asset_id))
+
+    def owed_below(self, asset_id: str) -> list[Position]:
+        """Those of them on which the claim itself is owed."""
+        return [position for position in self._open_below(asset_id) if position.outstanding_minor]
 
     def _open_below(self, asset_id: str) -> Iterator[Position]:
         position = self.positions.get(asset_id)
-        if position is not None and position.outstanding_minor:
+        if position is not None and (position.owed_minor or position.lost):
             yield position
         for part in self.parts.get(asset_id, ()):
             yield from self._open_below(part)
@@ -87,6 +95,7 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], reason: str, to
     The receipts and credit notes are stored already. Assets in an offer leave it: an offer's terms never change. What
     still encumbers a claim is cut to what is owed, and nobody holds a claim on which nothing is owed: it is released.
     """
+    reductions = [reduction for reduction in reductions if reduction.amount_minor]
     if not reductions:
         return Reduced({}, [])
     asset_ids = [reduction.asset_id for reduction in reductions]
@@ -109,18 +118,73 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], reason: str, to
 
 
 def _positions(session: Session, roots: Sequence[str]) -> dict[str, Position]:
-    """The open claims. What sellers owe after credit notes is no longer expected from the obligor."""
+    """The claims on which something is owed, or was given up and can come back.
+
+    What sellers owe after credit notes is no longer expected from the obligor.
+    """
     query = text(f"""
         SELECT claim.asset_id, receivable.seller_id, claim.holder_id, claim.currency, claim.outstanding_minor,
-               pool.funder_id,
-               coalesce(price_minor + discount_minor - collected_minor - diluted_minor, 0) AS funder_due
+               pool.funder_id, coalesce(held.due, 0) AS funder_due,
+               least(coalesce(greatest(held.discount_minor - held.collected_minor, 0), 0), coalesce(held.due, 0))
+                   AS discount_due,
+               pool.pool_id, claim.due_date, receivable.originator_id, receivable.product,
+               held.charged_off_on IS NOT NULL AS charged_off
         FROM claim
         JOIN receivable ON receivable.asset_id = claim.root_id
-        LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state = 'assigned'
-        LEFT JOIN pool_asset ON pool_asset.pool_id = pool.pool_id AND pool_asset.asset_id = claim.asset_id
-        WHERE ({TREES}) AND claim.outstanding_minor > 0
+        LEFT JOIN pool ON pool.pool_id = claim.pool_id AND claim.state IN ('assigned', 'closed')
+        LEFT JOIN LATERAL (
+            SELECT discount_minor, collected_minor, charged_off_on,
+                   price_minor + discount_minor - collected_minor - diluted_minor - written_off_minor AS due
+            FROM pool_asset
+            WHERE pool_asset.pool_id = pool.pool_id AND pool_asset.asset_id = claim.asset_id
+              AND claim.state = 'assigned'
+        ) AS held ON true
+        WHERE ({TREES}) AND (
+            claim.outstanding_minor > 0
+            OR EXISTS (SELECT FROM charge WHERE charge.asset_id = claim.asset_id AND paid_minor < amount_minor)
+            OR EXISTS (SELECT FROM write_off WHERE write_off.asset_id = claim.asset_id
+                       AND recovered_minor < amount_minor)
+        )
     """)  # noqa: S608 - a constant of ours
-    return {row.asset_id: Position(*row) for row in session.execute(query, {"roots": roots})}
+    found = {row.asset_id: Position(*row) for row in session.execute(query, {"roots": roots})}
+    _add_charges(session, found)
+    _add_losses(session, found)
+    _add_recourse(session, found)
+    return found
+
+
+def _add_charges(session: Session, positions: dict[str, Position]) -> None:
+    """What is owed on top of the claims, the oldest first, and until when interest for being late was charged."""
+    query = text("""
+        SELECT asset_id, charge_id, kind, amount_minor - paid_minor AS open_minor, to_date FROM charge
+        WHERE asset_id = ANY(:ids) ORDER BY recorded_at, charge_id
+    """)
+    for row in session.execute(query, {"ids": list(positions)}):
+        position = positions[row.asset_id]
+        open_charge = (OpenCharge(row.charge_id, row.kind, row.open_minor),) if row.open_minor else ()
+        until = max(filter(None, (position.penalised_until, row.to_date)), default=None)
+        positions[row.asset_id] = replace(position, charges=(*position.charges, *open_charge), penalised_until=until)
+
+
+def _add_losses(session: Session, positions: dict[str, Position]) -> None:
+    query = text("""
+        SELECT asset_id, number, funder_id, holder_id, funder_minor - recovered_funder_minor AS funder_minor,
+               amount_minor - funder_minor - (recovered_minor - recovered_funder_minor) AS holder_minor
+        FROM write_off WHERE asset_id = ANY(:ids) AND recovered_minor < amount_minor ORDER BY asset_id, number
+    """)
+    for asset_id, *lost in session.execute(query, {"ids": list(positions)}):
+        position = positions[asset_id]
+        positions[asset_id] = replace(position, lost=(*position.lost, Lost(*lost)))
+
+
+def _add_recourse(session: Session, positions: dict[str, Position]) -> None:
+    query = text("""
+        SELECT asset_id, creditor_id, amount_minor - paid_minor - released_minor AS open_minor FROM debt
+        WHERE asset_id = ANY(:ids) AND cause = 'default' AND paid_minor + released_minor < amount_minor
+    """)
+    for asset_id, creditor_id, open_minor in session.execute(query, {"ids": list(positions)}):
+        if positions[asset_id].funder_id == creditor_id:
+            positions[asset_id] = replace(positions[asset_id], recourse_minor=open_minor)
 
 
 def _settle(session: Session, asset_ids: Sequence[str], *, now: datetime) -> dict[str, date]:
@@ -138,14 +202,24 @@ def _settle(session: Session, asset_ids: Sequence[str], *, now: datetime) -> dic
     closed = text(f"SELECT DISTINCT root_id FROM claim WHERE ({TREES}) AND outstanding_minor > 0")  # noqa: S608 - a constant of ours
     open_roots = set(session.execute(closed, {"roots": list(over)}).scalars())
     settled = {root: day for root, day in over.items() if root not in open_roots}
-    learn_settlements(session, settled=settled)
+    lost = _lost(session, list(settled))
+    learn_settlements(session, settled={root: day for root, day in settled.items() if root not in lost})
     consume_claims(session, claim_ids=sorted(settled), now=now)
     wanted = set(asset_ids)
     return {row.asset_id: row.day for row in days if row.asset_id in wanted}
 
 
+def _lost(session: Session, roots: Sequence[str]) -> set[str]:
+    """The receivables of which something was given up, other than a small difference: never settled, a loss."""
+    query = text(f"""
+        SELECT DISTINCT root_id FROM claim JOIN write_off ON write_off.asset_id = claim.asset_id
+        WHERE ({TREES}) AND cause <> 'small_difference'
+    """)  # noqa: S608 - a constant of ours
+    return set(session.execute(query, {"roots": roots}).scalars())
+
+
 def _last_days(session: Session, asset_ids: Sequence[str]) -> Sequence[Any]:
-    """When each claim on the assets' receivables was last paid or credited."""
+    """When each claim on the assets' receivables was last paid, credited or given up."""
     query = text("""
         WITH root AS (SELECT DISTINCT root_id FROM claim WHERE asset_id = ANY(:ids)),
         tree AS (
@@ -162,6 +236,8 @@ def _last_days(session: Session, asset_ids: Sequence[str]) -> Sequence[Any]:
             WHERE receipt_share.asset_id = tree.asset_id AND reversed_on IS NULL
             UNION ALL
             SELECT issue_date FROM credit_note WHERE credit_note.asset_id = tree.asset_id
+            UNION ALL
+            SELECT business_date FROM write_off WHERE write_off.asset_id = tree.asset_id
         ) AS reduction
         GROUP BY tree.asset_id, tree.root_id
     """)
@@ -185,16 +261,17 @@ def _take_off(session: Session, reductions: Sequence[Reduction]) -> dict[str, in
     """Update claims and pools; what is still owed on each asset. Several reductions of one asset are summed first."""
     sums: dict[str, list[int]] = {}
     for asset_id, *amounts in reductions:
-        sums[asset_id] = [had + more for had, more in zip(sums.get(asset_id, (0, 0, 0)), amounts, strict=True)]
-    ids, (paid, collected, diluted) = list(sums), map(list, zip(*sums.values(), strict=True))
+        sums[asset_id] = [had + more for had, more in zip(sums.get(asset_id, (0, 0, 0, 0)), amounts, strict=True)]
+    ids, (paid, collected, diluted, lost) = list(sums), map(list, zip(*sums.values(), strict=True))
     pool = text("""
         UPDATE pool_asset SET collected_minor = collected_minor + got.collected,
-               diluted_minor = diluted_minor + got.diluted
-        FROM unnest(cast(:ids AS text[]), cast(:collected AS bigint[]), cast(:diluted AS bigint[]))
-             AS got(asset_id, collected, diluted)
-        WHERE pool_asset.asset_id = got.asset_id AND released_at IS NULL AND got.collected + got.diluted > 0
+               diluted_minor = diluted_minor + got.diluted, written_off_minor = written_off_minor + got.lost
+        FROM unnest(cast(:ids AS text[]), cast(:collected AS bigint[]), cast(:diluted AS bigint[]),
+                    cast(:lost AS bigint[])) AS got(asset_id, collected, diluted, lost)
+        WHERE pool_asset.asset_id = got.asset_id AND released_at IS NULL
+          AND got.collected + got.diluted + got.lost > 0
     """)
-    session.execute(pool, {"ids": ids, "collected": collected, "diluted": diluted})
+    session.execute(pool, {"ids": ids, "collected": collected, "diluted": diluted, "lost": lost})
     claim = text("""
         UPDATE claim SET outstanding_minor = outstanding_minor - paid.amount,
                encumbered_minor = least(encumbered_minor, outstanding_minor - paid.amount),

@@ -141,7 +141,7 @@ def _refused_parts(at: str, row: BankLine, parts: Sequence[Part], judged: _Book)
             continue
         key = (part.reference, row.currency)
         met = [one for one in judged.claims.open_below(part.reference) if one.currency == row.currency]
-        owed_minor = sum(one.outstanding_minor for one in met) - judged.taken[key] - taken[key]
+        owed_minor = sum(one.owed_minor + one.lost_minor for one in met) - judged.taken[key] - taken[key]
         if part.amount_minor > owed_minor:
             message = f"not above what is owed in {row.currency}, {owed_minor}"
             return 422, Fault("more_than_outstanding", f"{place}/amount_minor", message, part.amount_minor)

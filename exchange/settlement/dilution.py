@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -19,12 +18,14 @@ from exchange.errors import Fault
 from exchange.receivables.outcomes import Origin
 from exchange.receivables.schemas import EARLIEST
 from exchange.registry.actions import Fact, record_many
-from exchange.settlement import rules
+from exchange.settlement import debts, rules
 from exchange.settlement.claims import Claims, Reduction, lock_claims, reduce
+from exchange.settlement.debts import NewDebt
+from exchange.settlement.legs import dilution_legs
 from exchange.settlement.models import CreditNote
 from exchange.settlement.rules import Dilution, Position
 from exchange.settlement.schemas import CreditNoteItem
-from exchange.title.rules import apportion
+from exchange.shares import apportion
 from ledger.books import Transfer, balances, post
 
 
@@ -58,7 +59,6 @@ def enter_credit_notes(
             numbers.add((claims.roots[item.asset_id], item.number))
             credited += _shared(claims, item, cash)
     _store(session, credited, now=origin.now)
-    _post(session, credited, now=origin.now)
     reductions = [
         Reduction(one.position.asset_id, one.dilution.amount_minor, one.dilution.paid_minor, one.dilution.owed_minor)
         for one in credited
@@ -68,13 +68,15 @@ def enter_credit_notes(
         off[claims.roots[one.position.asset_id]] += one.dilution.amount_minor
     reduce_claims(session, reductions=off)  # what is credited nobody can finance elsewhere
     reduced = reduce(session, reductions=reductions, reason="credited", today=origin.today, now=origin.now)
+    _post(session, credited, now=origin.now)
+    _owe(session, credited, now=origin.now)
     _tell(session, credited, after=reduced.facts, now=origin.now)
     return results
 
 
 def _shared(claims: Claims, item: CreditNoteItem, cash: dict[tuple[str, str], int]) -> list[_Credited]:
     """A credit note over what it names; claims and purses are brought forward."""
-    met = claims.open_below(item.asset_id)
+    met = claims.owed_below(item.asset_id)
     credited = []
     for position, amount_minor in zip(
         met, apportion(item.amount_minor, [position.outstanding_minor for position in met]), strict=True
@@ -83,7 +85,7 @@ def _shared(claims: Claims, item: CreditNoteItem, cash: dict[tuple[str, str], in
             purse = (position.seller_id, position.currency)
             effect = rules.dilute(position, amount_minor=amount_minor, seller_cash_minor=cash[purse])
             cash[purse] -= effect.paid_minor
-            claims.positions[position.asset_id] = _after(position, effect)
+            claims.positions[position.asset_id] = rules.after_dilution(position, effect)
             credited.append(_Credited(item, position, effect))
     return credited
 
@@ -110,9 +112,9 @@ def _known_numbers(session: Session, roots: Sequence[str]) -> set[tuple[str, str
 
 
 def _seller_cash(session: Session, positions: Sequence[Position]) -> dict[tuple[str, str], int]:
-    """What each seller has here, by currency. Only credit notes spend it, and they wait for each other here."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('settlement.seller_cash'))"))
+    """What each seller has here, by currency: nobody else spends it meanwhile."""
     purses = {(one.seller_id, one.currency) for one in positions}
+    books.hold_cash(session, purses=[(books.seller_cash(seller_id), currency) for seller_id, currency in purses])
     paths = {purse: (books.seller_cash(purse[0]), commodity(purse[1])) for purse in purses}
     found = balances(session.connection(), accounts=sorted(paths.values()))
     return {purse: found.get(path, 0) for purse, path in paths.items()}
@@ -137,19 +139,11 @@ def _refused(
     if item.issue_date > today:
         message = f"not after today, {today}"
         return 422, Fault("issue_in_future", f"{at}/issue_date", message, item.issue_date)
-    outstanding_minor = sum(position.outstanding_minor for position in claims.open_below(item.asset_id))
+    outstanding_minor = sum(position.outstanding_minor for position in claims.owed_below(item.asset_id))
     if item.amount_minor > outstanding_minor:
         message = f"not above what is still owed, {outstanding_minor}"
         return 422, Fault("more_than_outstanding", f"{at}/amount_minor", message, item.amount_minor)
     return None
-
-
-def _after(position: Position, effect: Dilution) -> Position:
-    return replace(
-        position,
-        outstanding_minor=position.outstanding_minor - effect.amount_minor,
-        funder_due_minor=position.funder_due_minor - effect.shortfall_minor,
-    )
 
 
 def _store(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
@@ -173,21 +167,42 @@ def _store(session: Session, credited: Sequence[_Credited], *, now: datetime) ->
 def _post(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
     transfers = []
     for one in credited:
-        legs = tuple(rules.dilution_legs(one.position, one.dilution))
-        if legs:
-            _open_accounts(session, one.position)
+        if legs := tuple(dilution_legs(one.position, one.dilution)):
             key = f"{one.position.asset_id}/credit/{sha256(one.item.number.encode()).hexdigest()[:32]}"
             transfers.append(Transfer(key, one.item.issue_date, f"credit note, {one.item.reason}", legs))
     if transfers:
+        books.open_for(session, legs=[leg for transfer in transfers for leg in transfer.legs])
         post(session.connection(), transfers=transfers, now=now)
 
 
-def _open_accounts(session: Session, position: Position) -> None:
-    paths = [books.seller_cash(position.seller_id)]
-    if position.funder_id is not None:
-        paths += [books.funder_cash(position.funder_id), books.funder_recourse(position.funder_id)]
-    recourse = sorted({books.seller_recourse(position.seller_id), books.seller_recourse(position.holder_id)})
-    books.open_money(session, currency=position.currency, paths=paths, may_overdraw=recourse)
+def _owe(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
+    """Note what sellers owe from now on, and what holders do not owe any more for obligors' defaults."""
+    owed: list[NewDebt] = []
+    released: Counter[str] = Counter()
+    for item, position, effect in credited:
+        found = [(position.funder_id, effect.owed_minor)] if position.funder_id is not None else []
+        if position.holder_id != position.seller_id:
+            found.append((position.holder_id, effect.amount_minor - effect.shortfall_minor))
+        owed += [
+            NewDebt(
+                position.asset_id,
+                "dilution",
+                item.number,
+                creditor_id,
+                position.seller_id,
+                position.funder_id if creditor_id == position.funder_id else None,
+                position.currency,
+                amount_minor,
+                item.issue_date,
+            )
+            for creditor_id, amount_minor in found
+            if amount_minor
+        ]
+        if position.recourse_minor:
+            after = rules.after_dilution(position, effect)
+            released[position.asset_id] += position.recourse_minor - after.recourse_minor
+    debts.enter_debts(session, debts=owed, now=now)
+    debts.release(session, released=released)
 
 
 def _tell(session: Session, credited: Sequence[_Credited], *, after: Sequence[Fact], now: datetime) -> None:
@@ -197,7 +212,7 @@ def _tell(session: Session, credited: Sequence[_Credited], *, after: Sequence[Fa
             "amount_minor": one.dilution.amount_minor,
             "reason": one.item.reason,
             "issue_date": one.item.issue_date.isoformat(),
-            "outstanding_minor": _after(one.position, one.dilution).outstanding_minor,
+            "outstanding_minor": one.position.outstanding_minor - one.dilution.amount_minor,
         }
         for one in credited
     ]

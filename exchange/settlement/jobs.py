@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from exchange import jobs
 from exchange.services import Services
-from exchange.settlement import lines
+from exchange.settlement import debts, lines
 
 
 def match_lines(services: Services, session: Session, payload: dict[str, Any]) -> None:
@@ -22,3 +22,10 @@ def take_back(services: Services, session: Session, payload: dict[str, Any]) -> 
     now = services.clock.now(session)
     today = services.business_date(now)
     lines.take_back(session, line_id=payload["line_id"], today=today, now=now)
+
+
+def collect_debts(services: Services, session: Session, payload: dict[str, Any]) -> None:
+    """Take what companies owe from the money they have come to."""
+    now = services.clock.now(session)
+    today = services.business_date(now)
+    debts.collect(session, company_ids=payload["company_ids"], today=today, now=now)

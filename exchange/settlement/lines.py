@@ -17,7 +17,7 @@ from exchange.banking.matching import Proposal, match
 from exchange.banking.statement import Line
 from exchange.errors import Fault
 from exchange.services import Services
-from exchange.settlement import queries
+from exchange.settlement import queries, virtual_accounts
 from exchange.settlement.models import BankLine
 from exchange.settlement.receipts import Entered, Refused, enter_receipts, hold_receipts
 from exchange.settlement.reversals import undo_line
@@ -163,7 +163,10 @@ def _found(session: Session, rows: Sequence[BankLine]) -> dict[str, _Found]:
     found: dict[str, _Found] = {}
     for row in rows:
         references = [one for one in named.get(row.line_id, ()) if one in deposits]
-        if row.line_id in by_hand:
+        payments = [one for one in named.get(row.line_id, ()) if one.startswith("pay")]
+        if payments:
+            found[row.line_id] = _payment(row, payments)
+        elif row.line_id in by_hand:
             found[row.line_id] = _as_found("entered", score=90, reasons=["entered_by_hand"])
         elif references and row.amount_minor > 0:
             found[row.line_id] = _deposit(references, row.amount_minor, alone=len(named[row.line_id]) == 1)
@@ -176,8 +179,11 @@ def _matched(
 ) -> dict[str, _Found]:
     """What matching says of the lines, with the earlier lines that they may take back at hand."""
     earlier = {row.line_id: _as_line(row) for row in queries.takeable_back(session, lines, account=account)}
-    payers = queries.payers(session, lines)
+    numbers = virtual_accounts.named_by(session, lines, account=account)
+    lines = [virtual_accounts.as_named(line, numbers.get(line.where, ())) for line in lines]
+    payers = [*queries.payers(session, lines), *virtual_accounts.payers(numbers)]
     asset_ids = {one for line in lines for one in named.get(line.where, ())}
+    asset_ids |= {one.asset_id for some in numbers.values() for one in some if one.asset_id}
     items = queries.open_items(session, asset_ids=asset_ids, payer_ids=[payer.payer_id for payer in payers])
     known = frozenset(line.bank_reference for line in earlier.values())
     proposals = match([*lines, *earlier.values()], items=items, payers=payers, known_references=known)
@@ -210,6 +216,13 @@ def _deposit(references: Sequence[str], amount_minor: int, *, alone: bool) -> _F
     return _as_found("deposit", score=100 if alone else 50, reasons=reasons, parts=parts)._replace(certain=alone)
 
 
+def _payment(row: BankLine, payments: Sequence[str]) -> _Found:
+    """Money that left for a payment of ours, or came back: whose payment it is says what it means."""
+    kind = "payment_out" if row.amount_minor < 0 else "payment_return"
+    found = _as_found(kind, score=100, reasons=["payment_named"])
+    return found._replace(shown=found.shown | {"payments": list(payments)})
+
+
 def _as_found(
     kind: str,
     *,
@@ -235,6 +248,8 @@ def _decide(session: Session, row: BankLine, found: _Found, fault: Fault | None)
     row.proposal = found.shown if fault is None else _also(found.shown, fault.code)
     reverses = found.shown["kind"] == "reversal"
     row.state = "booked" if found.certain and not reverses and fault is None else "open"
+    if "payments" in found.shown:
+        jobs.enqueue(session, job="payments.confirm", payload={"line_id": row.line_id})
     if found.certain and reverses:
         # A transaction of its own: claims are locked before limits and books.
         jobs.enqueue(session, job="settlement.take_back", payload={"line_id": row.line_id})

@@ -3,7 +3,17 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,13 +24,20 @@ class Receipt(Base):
     """A credit line of the collection account, or a part of one.
 
     Applied and unapplied parts sum to the amount: none of it is lost. Receipts of one line of a statement sum to the
-    line. `reversed_on` is the day on which a receipt was undone, in the books and on its claim.
+    line. `reversed_on` is the day on which a receipt was undone, in the books and on its claim. `refunded_minor` is
+    what of its unapplied part was sent back to where it came from, or is on the way there.
     """
 
     __tablename__ = "receipt"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("applied_minor BETWEEN 0 AND amount_minor", name="applied_range"),
+        CheckConstraint("refunded_minor BETWEEN 0 AND amount_minor - applied_minor", name="refunded_range"),
+        CheckConstraint("refunded_minor = 0 OR reversed_on IS NULL", name="refunded_while_it_stands"),
+        CheckConstraint(
+            "charged_minor >= 0 AND recovered_minor >= 0 AND charged_minor + recovered_minor <= applied_minor",
+            name="parts_of_applied",
+        ),
         CheckConstraint("outcome IN ('allocated', 'deposited', 'unapplied')", name="outcome_known"),
         CheckConstraint("(outcome = 'allocated') = (asset_id IS NOT NULL)", name="asset_of_allocation"),
         CheckConstraint("(outcome = 'deposited') = (funder_id IS NOT NULL)", name="funder_of_deposit"),
@@ -40,6 +57,9 @@ class Receipt(Base):
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     line_id: Mapped[str | None] = mapped_column(ForeignKey("bank_line.line_id"), index=True)
     reversed_on: Mapped[date | None]
+    refunded_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    charged_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    recovered_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class ReceiptShare(Base):
@@ -72,6 +92,157 @@ class CreditNote(Base):
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class SettlementPolicy(Base):
+    """A version of the terms for an originator and a product, or for all of them where none is named. Versions stay."""
+
+    __tablename__ = "settlement_policy"
+    __table_args__ = (
+        CheckConstraint(
+            "product IN ('procurement_credit', 'receivable_factoring', 'working_capital', 'equipment_lease')",
+            name="product_known",
+        ),
+    )
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    originator_id: Mapped[str | None] = mapped_column(ForeignKey("originator.originator_id"))
+    product: Mapped[str | None] = mapped_column(String)
+    terms: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    set_by: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
+    set_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Charge(Base):
+    """What an obligor owes on top of a claim: a fee, entered by hand, or interest for being late over some days."""
+
+    __tablename__ = "charge"
+    __table_args__ = (
+        UniqueConstraint("asset_id", "kind", "reference"),
+        CheckConstraint("kind IN ('fee', 'penalty')", name="kind_known"),
+        CheckConstraint("amount_minor > 0 AND paid_minor BETWEEN 0 AND amount_minor", name="paid_range"),
+        CheckConstraint("(kind = 'penalty') = (from_date IS NOT NULL AND to_date IS NOT NULL)", name="days_of_penalty"),
+        CheckConstraint("from_date < to_date", name="days_in_order"),
+        CheckConstraint("(kind = 'fee') = (entered_by IS NOT NULL)", name="fee_by_somebody"),
+    )
+
+    charge_id: Mapped[str] = mapped_column(String, primary_key=True)
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"))
+    kind: Mapped[str] = mapped_column(String)
+    reference: Mapped[str] = mapped_column(String)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    paid_minor: Mapped[int] = mapped_column(BigInteger)
+    from_date: Mapped[date | None]
+    to_date: Mapped[date | None]
+    entered_by: Mapped[str | None] = mapped_column(String)
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ChargePayment(Base):
+    """What a charge got of a receipt."""
+
+    __tablename__ = "charge_payment"
+    __table_args__ = (CheckConstraint("amount_minor > 0", name="amount_positive"),)
+
+    receipt_id: Mapped[str] = mapped_column(ForeignKey("receipt.receipt_id"), primary_key=True)
+    charge_id: Mapped[str] = mapped_column(ForeignKey("charge.charge_id"), primary_key=True, index=True)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+class WriteOff(Base):
+    """A part of a claim that is given up. `funder_minor` of it its funder bears, its holder the rest.
+
+    What is recovered comes back to them: the last write-off first. A holder that pays for recourse takes the funder's
+    place, so that `funder_minor` falls.
+    """
+
+    __tablename__ = "write_off"
+    __table_args__ = (
+        CheckConstraint("cause IN ('small_difference', 'schedule', 'decision')", name="cause_known"),
+        CheckConstraint("amount_minor > 0 AND funder_minor BETWEEN 0 AND amount_minor", name="funder_range"),
+        CheckConstraint(
+            "recovered_funder_minor BETWEEN 0 AND funder_minor "
+            "AND recovered_minor - recovered_funder_minor BETWEEN 0 AND amount_minor - funder_minor",
+            name="recovered_range",
+        ),
+        CheckConstraint("(funder_id IS NULL) = (pool_id IS NULL)", name="pool_of_funder"),
+        CheckConstraint("funder_minor = 0 OR funder_id IS NOT NULL", name="funder_that_bears"),
+        CheckConstraint("(cause = 'decision') = (decided_by IS NOT NULL)", name="decided_by_somebody"),
+        CheckConstraint("approved_by <> decided_by", name="second_person"),
+    )
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    cause: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(String)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    funder_minor: Mapped[int] = mapped_column(BigInteger)
+    recovered_minor: Mapped[int] = mapped_column(BigInteger)
+    recovered_funder_minor: Mapped[int] = mapped_column(BigInteger)
+    funder_id: Mapped[str | None] = mapped_column(ForeignKey("funder.funder_id"))
+    pool_id: Mapped[str | None] = mapped_column(ForeignKey("pool.pool_id"))
+    holder_id: Mapped[str] = mapped_column(ForeignKey("company.company_id"))
+    business_date: Mapped[date]
+    decided_by: Mapped[str | None] = mapped_column(String)
+    approved_by: Mapped[str | None] = mapped_column(String)
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Recovery(Base):
+    """What a receipt brought back of a write-off."""
+
+    __tablename__ = "recovery"
+    __table_args__ = (
+        ForeignKeyConstraint(["asset_id", "number"], ["write_off.asset_id", "write_off.number"]),
+        CheckConstraint("amount_minor > 0 AND funder_minor BETWEEN 0 AND amount_minor", name="funder_range"),
+        Index("ix_recovery_asset_id", "asset_id", "number"),
+    )
+
+    receipt_id: Mapped[str] = mapped_column(ForeignKey("receipt.receipt_id"), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(String, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    funder_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+class Debt(Base):
+    """What a company owes for an asset that it sold or handed on: for a credit note, or for the obligor's default.
+
+    The creditor is a funder, or a company that holds the asset. What the obligor pays after all is `released`.
+    """
+
+    __tablename__ = "debt"
+    __table_args__ = (
+        CheckConstraint("cause IN ('dilution', 'default')", name="cause_known"),
+        CheckConstraint("cause = 'dilution' OR funder_id IS NOT NULL", name="default_of_a_funder"),
+        CheckConstraint("funder_id = creditor_id", name="creditor_is_the_funder"),
+        CheckConstraint(
+            "amount_minor > 0 AND paid_minor >= 0 AND released_minor >= 0 "
+            "AND paid_minor + released_minor <= amount_minor",
+            name="paid_range",
+        ),
+        CheckConstraint("debtor_id <> creditor_id", name="two_parties"),
+        Index(
+            "ix_debt_open",
+            "debtor_id",
+            "due_date",
+            postgresql_where=text("paid_minor + released_minor < amount_minor"),
+        ),
+        Index("ix_debt_funder_id", "funder_id", "asset_id"),
+    )
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True)
+    cause: Mapped[str] = mapped_column(String, primary_key=True)
+    reference: Mapped[str] = mapped_column(String, primary_key=True)
+    creditor_id: Mapped[str] = mapped_column(String, primary_key=True)
+    debtor_id: Mapped[str] = mapped_column(ForeignKey("company.company_id"))
+    funder_id: Mapped[str | None] = mapped_column(ForeignKey("funder.funder_id"))
+    currency: Mapped[str] = mapped_column(String(3))
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    paid_minor: Mapped[int] = mapped_column(BigInteger)
+    released_minor: Mapped[int] = mapped_column(BigInteger)
+    due_date: Mapped[date]
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class BankAccount(Base):
     """A collection account at a bank: statements of others are refused. `table` names the columns of its CSV files."""
 
@@ -81,6 +252,28 @@ class BankAccount(Base):
     currency: Mapped[str] = mapped_column(String(3))
     table: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     entered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class VirtualAccount(Base):
+    """A number that a payer pays to and that says by itself what is paid: one asset, or whatever one company owes.
+
+    Money that comes to it is on the collection account. A number that was closed is not given to anybody else.
+    """
+
+    __tablename__ = "virtual_account"
+    __table_args__ = (
+        CheckConstraint("(asset_id IS NULL) <> (company_id IS NULL)", name="of_one"),
+        Index("ix_virtual_account_asset_id", "asset_id"),
+        Index("ix_virtual_account_company_id", "company_id"),
+    )
+
+    number: Mapped[str] = mapped_column(String, primary_key=True)
+    account: Mapped[str] = mapped_column(ForeignKey("bank_account.account"))
+    asset_id: Mapped[str | None] = mapped_column(ForeignKey("claim.asset_id"))
+    company_id: Mapped[str | None] = mapped_column(ForeignKey("company.company_id"))
+    entered_by: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
+    entered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class BankStatement(Base):

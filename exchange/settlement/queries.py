@@ -18,11 +18,11 @@ MOST_CANDIDATES = 200
 
 
 def ids_named(lines: Iterable[Line]) -> dict[str, dict[str, None]]:
-    """The asset ids and deposit references each line names, by the line's `where`, in its order."""
+    """The assets, deposits and payments of ours that each line names by id, by the line's `where`, in its order."""
     named: dict[str, dict[str, None]] = {}
     for line in lines:
         for one in names.references(line):
-            if len(one) == ID_LENGTH and one.startswith(("ast", "dep")):
+            if len(one) == ID_LENGTH and one.startswith(("ast", "dep", "pay")):
                 named.setdefault(line.where, {})[f"{one[:3]}_{one[3:]}"] = None
     return named
 
@@ -52,14 +52,17 @@ def payers(session: Session, lines: Iterable[Line]) -> list[Payer]:
 
 
 def open_items(session: Session, *, asset_ids: Iterable[str], payer_ids: Iterable[str]) -> list[OpenItem]:
-    """What is owed on the assets named and by the payers: a whole receivable each, or its parts where one is named."""
+    """What is owed on the assets named and by the payers: a whole receivable each, or its parts where one is named.
+
+    With what was charged on top.
+    """
     query = text("""
         WITH root AS (
             SELECT root_id FROM claim WHERE asset_id = ANY(:ids)
             UNION SELECT asset_id FROM receivable WHERE obligor_id = ANY(:payers)
         )
         SELECT receivable.asset_id AS root_id, obligor_id, invoice_number, receivable.currency, owed.asset_id,
-               owed.due_date, owed.outstanding_minor
+               owed.due_date, owed.outstanding_minor + charged.minor AS owed_minor
         FROM root JOIN receivable ON receivable.asset_id = root.root_id
         CROSS JOIN LATERAL (
             SELECT asset_id, due_date, outstanding_minor FROM claim
@@ -68,6 +71,10 @@ def open_items(session: Session, *, asset_ids: Iterable[str], payer_ids: Iterabl
             SELECT asset_id, due_date, outstanding_minor FROM claim
             WHERE claim.root_id = root.root_id AND parent_id IS NOT NULL AND outstanding_minor > 0
         ) AS owed
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount_minor - paid_minor), 0)::bigint AS minor FROM charge
+            WHERE charge.asset_id = owed.asset_id
+        ) AS charged
         ORDER BY 1, owed.asset_id
     """)
     named = sorted(asset_ids)
@@ -80,12 +87,12 @@ def open_items(session: Session, *, asset_ids: Iterable[str], payer_ids: Iterabl
         references = (root, first.invoice_number)
         if {row.asset_id for row in rows} & set(named) - {root}:
             items += [
-                OpenItem(row.asset_id, row.obligor_id, row.currency, row.outstanding_minor, row.due_date, of)
+                OpenItem(row.asset_id, row.obligor_id, row.currency, row.owed_minor, row.due_date, of)
                 for row in rows
                 for of in [(row.asset_id, *references)]
             ]
         else:
-            owed_minor = sum(row.outstanding_minor for row in rows)
+            owed_minor = sum(row.owed_minor for row in rows)
             items.append(OpenItem(root, first.obligor_id, first.currency, owed_minor, first.due_date, references))
     return items
 

@@ -1,7 +1,7 @@
 """Bank receipts: deposits of funders, payments of obligors, and money for nobody yet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -17,12 +17,14 @@ from exchange.ids import is_id, new_id
 from exchange.receivables.schemas import EARLIEST
 from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
-from exchange.settlement import rules
-from exchange.settlement.claims import Claims, Reduced, Reduction, lock_claims, reduce
+from exchange.settlement import charges, debts, policies, rules
+from exchange.settlement.claims import Reduced, Reduction, lock_claims, reduce
+from exchange.settlement.legs import collection_legs
 from exchange.settlement.models import Receipt, ReceiptShare
 from exchange.settlement.rules import Position, Shares
 from exchange.settlement.schemas import ReceiptItem
-from exchange.title.rules import apportion
+from exchange.settlement.sharing import Sharing, share
+from exchange.settlement.write_offs import note_recoveries, write_off
 from ledger.books import Leg, Transfer, post
 
 ITEMS_AN_EVENT = 100
@@ -38,6 +40,8 @@ class Entered:
     asset_id: str | None
     funder_id: str | None
     applied_minor: int
+    charged_minor: int = 0
+    recovered_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +84,25 @@ def enter_receipts(
     funders = _depositors(session, [item.reference for _, item in fresh])
     asset_ids = [item.reference for _, item in fresh if is_id(item.reference, prefix="ast")]
     claims = lock_claims(session, asset_ids=asset_ids)
+    sharing = Sharing(services, claims, policies.in_force(session), now)
     allocations: list[_Allocation] = []
     for index, item in fresh:
         receipt_id = new_id("rcp", now=now, entropy=services.entropy, purpose=item.bank_reference)
         if item.reference in funders:
             results[index] = Entered(receipt_id, "deposited", None, funders[item.reference], item.amount_minor)
-        elif shared := _shared(claims, item):
-            applied_minor = sum(shares.applied_minor for _, _, shares in shared)
-            entered = Entered(receipt_id, "allocated", item.reference, None, applied_minor)
+        elif shared := share(sharing, item):
+            results[index] = entered = _entered(receipt_id, item, [shares for _, _, shares in shared])
             allocations += [_Allocation(item, entered, *share) for share in shared]
-            claims.positions.update({position.asset_id: _after(position, shares) for position, _, shares in shared})
-            results[index] = entered
         else:
             results[index] = Entered(receipt_id, "unapplied", None, None, 0)
     done = [(item, outcome) for index, item in fresh if isinstance(outcome := results[index], Entered)]
     _store(session, done, now=now)
-    _post(session, done, allocations, now=now)
     reduced = _reduce(session, allocations, today=today, now=now)
+    _note(session, allocations, sharing)
+    _post(session, done, allocations, now=now)
     _tell(session, done, allocations, reduced=reduced, now=now)
+    write_off(session, items=sharing.forgiven, today=today, now=now)
+    debts.collect_soon(session, company_ids={one.position.holder_id for one in allocations})
     return results
 
 
@@ -136,33 +141,17 @@ def _depositors(session: Session, references: Sequence[str]) -> dict[str, str]:
     return dict(rows.all())
 
 
-def _shared(claims: Claims, item: ReceiptItem) -> list[tuple[Position, int, Shares]]:
-    """How a payment is shared over what it names: in proportion to what is owed on each part, the rest to the last."""
-    met = [position for position in claims.open_below(item.reference) if position.currency == item.currency]
-    owed = [position.outstanding_minor for position in met]
-    if not met:
-        return []
-    amounts = apportion(min(item.amount_minor, sum(owed)), owed)
-    amounts[-1] += item.amount_minor - sum(amounts)
-    return [
-        (position, amount_minor, rules.share(position, amount_minor=amount_minor))
-        for position, amount_minor in zip(met, amounts, strict=True)
-        if amount_minor
-    ]
-
-
-def _after(position: Position, shares: Shares) -> Position:
-    return replace(
-        position,
-        outstanding_minor=position.outstanding_minor - shares.applied_minor,
-        funder_due_minor=position.funder_due_minor - shares.funder_minor,
+def _entered(receipt_id: str, item: ReceiptItem, shares: Sequence[Shares]) -> Entered:
+    used, charged, recovered = (
+        sum(getattr(one, name) for one in shares) for name in ("used_minor", "charged_minor", "recovered_minor")
     )
+    return Entered(receipt_id, "allocated", item.reference, None, used, charged, recovered)
 
 
 def _store(session: Session, done: Sequence[tuple[ReceiptItem, Entered]], *, now: datetime) -> None:
     columns = (
         "receipt_id bank_reference value_date currency amount_minor applied_minor payer_name reference outcome "
-        "asset_id funder_id recorded_at"
+        "asset_id funder_id recorded_at charged_minor recovered_minor"
     )
     rows = [
         (
@@ -178,6 +167,8 @@ def _store(session: Session, done: Sequence[tuple[ReceiptItem, Entered]], *, now
             entered.asset_id,
             entered.funder_id,
             now,
+            entered.charged_minor,
+            entered.recovered_minor,
         )
         for item, entered in done
     ]
@@ -203,9 +194,7 @@ def _post(
                 Leg(books.BANK, money, -item.amount_minor),
                 Leg(target, money, item.amount_minor),
             )
-    for currency in sorted({item.currency for item, _ in done}):
-        paths = {leg.path for one in legs.values() for leg in one if leg.commodity == commodity(currency)}
-        books.open_money(session, currency=currency, paths=sorted(paths - {books.BANK}), may_overdraw=[books.BANK])
+    books.open_for(session, legs=(leg for one in legs.values() for leg in one))
     transfers = [
         Transfer(
             f"{entered.receipt_id}/receipt",
@@ -220,20 +209,37 @@ def _post(
 
 
 def _allocation_legs(one: _Allocation) -> tuple[Leg, ...]:
-    return tuple(rules.collection_legs(one.position, one.shares, amount_minor=one.amount_minor))
+    return tuple(collection_legs(one.position, one.shares, amount_minor=one.amount_minor))
 
 
 def _reduce(session: Session, allocations: Sequence[_Allocation], *, today: date, now: datetime) -> Reduced:
     parts = [
-        (one.entered.receipt_id, one.position.asset_id, one.shares.applied_minor)
+        (one.entered.receipt_id, one.position.asset_id, one.shares.used_minor)
         for one in allocations
-        if one.position.asset_id != one.entered.asset_id
+        if one.position.asset_id != one.entered.asset_id and one.shares.used_minor
     ]
     copy_rows(session, ReceiptShare.__tablename__, ("receipt_id", "asset_id", "amount_minor"), parts)
     reductions = [
         Reduction(one.position.asset_id, one.shares.applied_minor, one.shares.funder_minor) for one in allocations
     ]
     return reduce(session, reductions=reductions, reason="repaid", today=today, now=now)
+
+
+def _note(session: Session, allocations: Sequence[_Allocation], sharing: Sharing) -> None:
+    """Keep what was charged and what of it was paid, what came back of losses, what holders do not owe any more."""
+    paid = [(one.entered.receipt_id, charged) for one in allocations for charged in one.shares.charged]
+    charges.keep(session, penalties=sharing.penalties, paid=paid, now=sharing.now)
+    back = [
+        (one.entered.receipt_id, one.position.asset_id, part) for one in allocations for part in one.shares.recovered
+    ]
+    note_recoveries(session, recovered=back)
+    released: dict[str, int] = {}
+    for one in allocations:
+        if one.position.recourse_minor:
+            after = rules.after_shares(one.position, one.shares)
+            less_minor = one.position.recourse_minor - after.recourse_minor
+            released[one.position.asset_id] = released.get(one.position.asset_id, 0) + less_minor
+    debts.release(session, released=released)
 
 
 def _tell(
@@ -253,8 +259,9 @@ def _tell(
                 "receipt": one.entered.receipt_id,
                 "value_date": one.item.value_date.isoformat(),
                 "amount_minor": one.shares.applied_minor,
-                "outstanding_minor": _after(one.position, one.shares).outstanding_minor,
-            },
+                "outstanding_minor": one.position.outstanding_minor - one.shares.applied_minor,
+            }
+            | _beside(one.shares),
         )
         for one in allocations
     ]
@@ -277,17 +284,23 @@ def _tell(
     tell_many(session, notices=notices, now=now)
 
 
+def _beside(shares: Shares) -> dict[str, int]:
+    """What a payment did beside making the claim smaller, where it did."""
+    beside = {"charged_minor": shares.charged_minor, "recovered_minor": shares.recovered_minor}
+    return {name: amount_minor for name, amount_minor in beside.items() if amount_minor}
+
+
 def _collections(allocations: Sequence[_Allocation], pending: Sequence[int]) -> list[Notice]:
     """What each funder collected, with the assets it came from, in as few callbacks as hold the lines."""
     lines: dict[tuple[str, str], list[tuple[dict[str, object], int]]] = {}
     for one, pending_id in zip(allocations, pending, strict=True):
-        if one.position.funder_id is not None and one.shares.funder_minor:
+        for funder_id, amount_minor in _got(one).items():
             line: dict[str, object] = {
                 "asset_id": one.position.asset_id,
                 "receipt_id": one.entered.receipt_id,
-                "amount_minor": one.shares.funder_minor,
+                "amount_minor": amount_minor,
             }
-            lines.setdefault((one.position.funder_id, one.position.currency), []).append((line, pending_id))
+            lines.setdefault((funder_id, one.position.currency), []).append((line, pending_id))
     notices = []
     for (funder_id, currency), entries in sorted(lines.items()):
         for start in range(0, len(entries), ITEMS_AN_EVENT):
@@ -296,3 +309,14 @@ def _collections(allocations: Sequence[_Allocation], pending: Sequence[int]) -> 
             data = {"currency": currency, "amount_minor": total, "items": [line for line, _ in part]}
             notices.append(Notice(funder_id, "collection.distributed", data, max(place for _, place in part)))
     return notices
+
+
+def _got(one: _Allocation) -> dict[str, int]:
+    """What funders got of an allocation: who holds the claim, and who had lost by it."""
+    got: dict[str, int] = {}
+    if one.position.funder_id is not None:
+        got[one.position.funder_id] = one.shares.funder_minor + one.shares.penalty_minor
+    for part in one.shares.recovered:
+        if part.lost.funder_id is not None:
+            got[part.lost.funder_id] = got.get(part.lost.funder_id, 0) + part.funder_minor
+    return {funder_id: amount_minor for funder_id, amount_minor in got.items() if amount_minor}

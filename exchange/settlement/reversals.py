@@ -11,9 +11,10 @@ from exchange.callbacks.actions import Notice, tell_many
 from exchange.pools.actions import release
 from exchange.registry.actions import Fact, record_many
 from exchange.risk import limits
+from exchange.settlement import charges, debts
 from exchange.settlement.claims import lock_claims
+from exchange.settlement.legs import Standing, funder_part_minor, released_minor, why_not_reopened
 from exchange.settlement.models import BankLine, Receipt, ReceiptShare
-from exchange.settlement.rules import Standing, funder_part_minor, why_not_reopened
 from ledger.books import InsufficientFunds, Leg, Reversal, reverse
 from ledger.books.reversals import opposite_legs
 
@@ -31,18 +32,22 @@ def undo_line(session: Session, *, line_id: str, reversal: BankLine, today: date
     """Undo the receipts of a line that `reversal` takes back, all of them; or nothing, and why not.
 
     Money that was deposited, or paid to a holder, has to be there still. A payment on a claim is undone where the claim
-    is open and in the same hands (`rules.why_not_reopened`); what it released of encumbrances stays released.
+    is open and in the same hands (`legs.why_not_reopened`) and nothing it brought back had been given up; what it
+    released of encumbrances stays released.
     """
     receipts = _live_receipts(session, [line_id])
     if sum(receipt.amount_minor for receipt in receipts) != -reversal.amount_minor:
         return "not_booked_as_it_is"
     if reversal.value_date > today:
         return "value_date_in_future"
+    if any(receipt.refunded_minor for receipt in receipts):
+        return "sent_back"
     paid = {one.receipt_id: one.asset_id for one in receipts if one.asset_id}
     lock_claims(session, asset_ids=list(paid.values()))
     taken_back = opposite_legs(session.connection(), keys=[f"{receipt_id}/receipt" for receipt_id in paid])
     claims = {row.asset_id: row for row in session.execute(CLAIMS, {"ids": sorted(paid.values())})}
-    reason = _why_not(session, paid, claims, taken_back)
+    recovered = any(receipt.recovered_minor for receipt in receipts)
+    reason = "recovered" if recovered else _why_not(session, paid, claims, taken_back)
     if reason is not None or not _reverse(session, receipts, on=reversal.value_date, now=now):
         return reason or "funds_spent"
     release(session, asset_ids=sorted(paid.values()), now=now)
@@ -105,16 +110,21 @@ def _reopen(
     due = text("""
         UPDATE pool_asset SET collected_minor = collected_minor - :funder WHERE asset_id = :id AND released_at IS NULL
     """)
+    penalties = charges.take_back(session, receipt_ids=[receipt.receipt_id for receipt in receipts])
     room: dict[limits.Line, int] = {}
+    released: dict[str, int] = {}
     for receipt in receipts:
-        claim = claims[str(receipt.asset_id)]
-        part_minor = funder_part_minor(taken_back[f"{receipt.receipt_id}/receipt"], claim.funder_id)
-        session.execute(owed, {"id": claim.asset_id, "paid": receipt.applied_minor})
+        claim, legs = claims[str(receipt.asset_id)], taken_back[f"{receipt.receipt_id}/receipt"]
+        paid_minor = receipt.applied_minor - receipt.charged_minor
+        session.execute(owed, {"id": claim.asset_id, "paid": paid_minor})
         if claim.funder_id:
+            part_minor = funder_part_minor(legs, claim.funder_id) - penalties.get(receipt.receipt_id, 0)
             session.execute(due, {"id": claim.asset_id, "funder": part_minor})
             line = (claim.obligor, claim.currency)
-            room[line] = room.get(line, 0) + receipt.applied_minor
+            room[line] = room.get(line, 0) + paid_minor
+            released[claim.asset_id] = released.get(claim.asset_id, 0) - released_minor(legs, claim.holder_id)
     limits.use_room(session, amounts=room)
+    debts.release(session, released=released)
 
 
 def _tell(
@@ -133,7 +143,7 @@ def _tell(
         if receipt.funder_id:
             told.append((receipt.funder_id, "deposit.reversed", data | {"amount_minor": receipt.amount_minor}, None))
         if receipt.asset_id:
-            day, paid_minor = f"{receipt.reversed_on}", receipt.applied_minor
+            day, paid_minor = f"{receipt.reversed_on}", receipt.applied_minor - receipt.charged_minor
             body = {"receipt": receipt.receipt_id, "value_date": day, "amount_minor": -paid_minor}
             funder_id = claims[receipt.asset_id].funder_id
             part_minor = funder_part_minor(taken_back[f"{receipt.receipt_id}/receipt"], funder_id)

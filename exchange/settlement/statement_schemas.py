@@ -9,7 +9,7 @@ from exchange.bulk import ItemResult
 from exchange.currencies import MINOR_DIGITS
 from exchange.ids import PATTERN
 from exchange.paging import DEFAULT_LIMIT
-from exchange.receivables.schemas import Minor, Words
+from exchange.receivables.schemas import AssetId, Minor, Words
 from exchange.schemas import MAX_MINOR, Boolean, Id, Integer, List, Nested, OneOf, PageQuery, QueryInteger, Schema, Text
 
 DECISIONS = ("accept", "allocate", "take_back", "leave", "refund")
@@ -18,6 +18,12 @@ ENCODINGS = ("utf-8", "utf-8-sig", "gb18030", "latin-1")
 MOST_ALLOCATIONS = 100
 MOST_LINES = 200
 
+ACCOUNT = "[0-9A-Za-z][0-9A-Za-z ./-]{0,63}"
+NUMBER = "[0-9A-Za-z]{6,64}"
+
+AccountNumber = Annotated[str, Meta(pattern=f"^{ACCOUNT}\\Z")]
+VirtualNumber = Annotated[str, Meta(pattern=f"^{NUMBER}\\Z")]
+CompanyId = Annotated[str, Meta(pattern=PATTERN.format(prefix="com")[:-1] + r"\Z")]
 LineId = Annotated[str, Meta(pattern=PATTERN.format(prefix="bln")[:-1] + r"\Z")]
 
 
@@ -35,6 +41,57 @@ class DecisionItem(Struct, forbid_unknown_fields=True, frozen=True):
     decision: Literal["accept", "allocate", "take_back", "leave", "refund"]
     allocations: Annotated[list[AllocationItem], Meta(min_length=1, max_length=MOST_ALLOCATIONS)] | UnsetType = UNSET
     reverses: LineId | UnsetType = UNSET
+
+
+class VirtualAccountItem(Struct, forbid_unknown_fields=True, frozen=True):
+    """A number and what it stands for."""
+
+    number: VirtualNumber
+    account: AccountNumber
+    asset_id: AssetId | UnsetType = UNSET
+    company_id: CompanyId | UnsetType = UNSET
+    closed: bool = False
+
+
+class VirtualAccountSchema(Schema):
+    """A number of a collection account that stands for one asset, or for whatever one company owes; or is closed."""
+
+    number = Text(64, pattern=NUMBER, required=True)
+    account = Text(64, pattern=ACCOUNT, required=True)
+    asset_id = Id("ast")
+    company_id = Id("com")
+    closed = Boolean()
+
+
+class VirtualAccountsSchema(Schema):
+    """Up to 1,000 numbers, each judged by itself."""
+
+    items = List(Nested(VirtualAccountSchema), 1, 1000, required=True)
+
+
+class VirtualAccountResults(ma.Schema):
+    """One result for each item, in the same order. 201: entered; 404, 409, 422: see `errors`."""
+
+    items = ma.fields.List(ma.fields.Nested(ItemResult), required=True)
+
+
+class VirtualAccountShown(ma.Schema):
+    """A number, and what it stands for."""
+
+    number = ma.fields.String(required=True)
+    account = ma.fields.String(required=True)
+    asset_id = Id("ast", required=True, allow_none=True)
+    company_id = Id("com", required=True, allow_none=True)
+    entered_by = ma.fields.String(required=True)
+    entered_at = ma.fields.DateTime(required=True)
+    closed_at = ma.fields.DateTime(required=True, allow_none=True)
+
+
+class VirtualAccountPage(ma.Schema):
+    """A page of numbers."""
+
+    items = ma.fields.List(ma.fields.Nested(VirtualAccountShown), required=True)
+    next = ma.fields.String(required=True, allow_none=True)
 
 
 class AllocationSchema(Schema):
@@ -107,7 +164,7 @@ class TableSchema(Schema):
 class AccountBody(Schema):
     """A collection account: statements of it are taken."""
 
-    account = Text(64, pattern="[0-9A-Za-z][0-9A-Za-z ./-]{0,63}", required=True)
+    account = Text(64, pattern=ACCOUNT, required=True)
     currency = OneOf(*sorted(MINOR_DIGITS), required=True)
     table = Nested(TableSchema)
 
@@ -179,6 +236,7 @@ class ProposalShown(ma.Schema):
     allocations = ma.fields.List(ma.fields.Nested(AllocationSchema), required=True)
     payer_id = Id("com", required=True, allow_none=True)
     reverses = Id("bln", required=True, allow_none=True)
+    payments = ma.fields.List(Id("pay"), metadata={"description": "Payments of ours that it names"})
 
 
 class LineShown(ma.Schema):

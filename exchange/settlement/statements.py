@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from exchange import jobs
 from exchange.banking import camt, mt940, names, table
-from exchange.banking.refusals import BankFileRefused, FieldMalformed, FileUnreadable
+from exchange.banking.refusals import BankFileRefused, FieldMalformed, FileTooLarge, FileUnreadable
 from exchange.banking.statement import Closing, Line, Opening, Part
 from exchange.db import copy_rows
 from exchange.entropy import Entropy
@@ -31,6 +31,10 @@ from exchange.settlement.models import BankAccount, BankLine, BankStatement
 READ = ("application/xml", "text/xml", "text/plain", "text/csv")
 """camt.053 and camt.054 twice, MT940, a table."""
 BATCH = 1_000
+MOST_LINES = 200_000
+"""Of one file: what is kept in one transaction and one request. A bank that has more sends more files."""
+MARKS = {"text/csv": b"\n", "text/plain": b"\n:61:", "application/xml": b"Ntry>", "text/xml": b"Ntry>"}
+"""What a line has at least one of, so that a file of too many is refused before it is read."""
 LONGEST_REFERENCE = 100
 LONGEST_NAME = 200
 LONGEST_TEXT = 4_000
@@ -166,7 +170,9 @@ def enter_statements(session: Session, *, file: File, entropy: Entropy, now: dat
     currencies: dict[str, str] = {row.account: row.currency for row in accounts}
     kept: list[Kept] = []
     writer: _Writer | None = None
+    lines = 0
     try:
+        _check_count(file.content.count(MARKS.get(file.media_type, b"\0")) // 2)
         for part in _parts(session, file, digest):
             match part:
                 case Opening():
@@ -175,6 +181,8 @@ def enter_statements(session: Session, *, file: File, entropy: Entropy, now: dat
                     account = names.account(part.account)
                     writer = _Writer(session, statement_id, account, part.currency, now, entropy)
                 case Line() if writer is not None:
+                    lines += 1
+                    _check_count(lines)
                     writer.add(part)
                 case Closing() if writer is not None:
                     kept.append(writer.close(part))
@@ -201,6 +209,11 @@ def _parts(session: Session, file: File, digest: str) -> Iterator[Part]:
         raise NotFound("Name an account whose table's columns are known: ?account=…")
     columns = table.TableMap(account=account.account, currency=account.currency, **account.table)
     return table.read(lines, table=columns, statement_id=digest[:16])
+
+
+def _check_count(lines: int) -> None:
+    if lines > MOST_LINES:
+        raise FileTooLarge(f"more than {MOST_LINES} lines: send them in several files")
 
 
 def _check_account(opening: Opening, currencies: Mapping[str, str]) -> None:

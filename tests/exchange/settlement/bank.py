@@ -150,6 +150,7 @@ def check_lines(house: House) -> None:
         GROUP BY 1 HAVING coalesce(sum(receipt.amount_minor), 0) <> CASE
             WHEN state IN ('new', 'duplicate', 'reversed') OR bank_line.amount_minor < 0 THEN 0
             WHEN proposal ->> 'kind' = 'entered' AND state <> 'booked' THEN 0
+            WHEN proposal ->> 'kind' = 'payment_return' AND state = 'booked' THEN 0
             WHEN state = 'open' AND proposal -> 'reasons' ? 'value_date_in_future' THEN 0
             ELSE bank_line.amount_minor END
         """,

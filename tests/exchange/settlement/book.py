@@ -131,7 +131,7 @@ def check_conserved(house: House, *, currency: str = "CNY") -> None:
     house.check()
     money = {path: amount for (path, unit), amount in all_balances(house).items() if unit == commodity(currency)}
     debts = sum(amount for path, amount in money.items() if path.endswith("/recourse"))
-    held = {path: amount for path, amount in money.items() if path.endswith(("/cash", "/reserved"))}
+    held = {path: amount for path, amount in money.items() if path.endswith(("/cash", "/reserved", "/paying", "/fees"))}
     assert min(held.values(), default=0) >= 0
     assert money.get(books.UNAPPLIED, 0) >= 0
     assert sum(held.values()) + money.get(books.UNAPPLIED, 0) + money.get(books.BANK, 0) == 0

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from exchange import books
 from exchange.schemas import MAX_MINOR
 from exchange.settlement import rules
+from exchange.settlement.legs import collection_legs, dilution_legs
 from exchange.settlement.rules import Dilution, Position, Shares
 from ledger.books import Leg
 
@@ -81,7 +82,7 @@ def test_a_credit_note_takes_the_holdback_first(data: st.DataObject, position: P
 def test_a_collection_balances(position: Position, amount: int) -> None:
     """Money and title each sum to zero, and no leg is empty."""
     shares = rules.share(position, amount_minor=amount)
-    check_legs(rules.collection_legs(position, shares, amount_minor=amount))
+    check_legs(collection_legs(position, shares, amount_minor=amount))
 
 
 @given(st.data(), positions(), st.integers(0, MAX_MINOR))
@@ -89,7 +90,7 @@ def test_a_credit_note_balances(data: st.DataObject, position: Position, cash: i
     """The same, and a seller's own asset moves nothing in the books at all."""
     amount = data.draw(st.integers(1, position.outstanding_minor))
     effect = rules.dilute(position, amount_minor=amount, seller_cash_minor=cash)
-    legs = rules.dilution_legs(position, effect)
+    legs = dilution_legs(position, effect)
     check_legs(legs)
     assert bool(legs) == (position.funder_id is not None)
 
@@ -143,7 +144,7 @@ def test_dilution_by_hand(position: Position, amount: int, cash: int, expected: 
 def test_the_legs_of_a_collection() -> None:
     """A payment of 1,050 on 1,000, of which 900 are the funder's: five accounts move, and the title ends."""
     position = held(1_000, 900)
-    legs = rules.collection_legs(position, rules.share(position, amount_minor=1_050), amount_minor=1_050)
+    legs = collection_legs(position, rules.share(position, amount_minor=1_050), amount_minor=1_050)
     assert legs == [
         Leg(books.BANK, "CNY/2", -1_050),
         Leg("funder/fnd_1/cash", "CNY/2", 900),
@@ -158,7 +159,7 @@ def test_the_legs_of_a_credit_note() -> None:
     """A credit note of 300 on the same, with 150 in the seller's purse: half is paid, half is owed."""
     position = held(1_000, 900)
     effect = rules.dilute(position, amount_minor=300, seller_cash_minor=150)
-    assert rules.dilution_legs(position, effect) == [
+    assert dilution_legs(position, effect) == [
         Leg("seller/cmp_1/cash", "CNY/2", -150),
         Leg("funder/fnd_1/cash", "CNY/2", 150),
         Leg("seller/cmp_1/recourse", "CNY/2", -50),
