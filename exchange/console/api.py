@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from exchange.auth import Role
 from exchange.clock import business_date
 from exchange.console import lives
+from exchange.console.collecting import collecting
 from exchange.console.formats import FILTERS
 from exchange.console.overview import overview
 from exchange.errors import Forbidden, NotFound, Refusal, Unauthenticated, Unavailable
@@ -70,6 +71,13 @@ def asset_page(asset_id: str) -> str:
 def pool_page(pool_id: str) -> str:
     """One pool: its offer and its assets."""
     return _found("pool.html", pool_id, "pol", lambda look: lives.pool(look.session, pool_id=pool_id))
+
+
+@public.get("/collections")
+def collections_page() -> str:
+    """What the teams have to do about late obligors, and how that goes."""
+    wanted = request.args.to_dict()
+    return _page("collections.html", lambda look: collecting(look.session, wanted=wanted, today=look.today))
 
 
 @public.get("/checks")

@@ -50,8 +50,9 @@ SALES = """
 """
 
 EXPOSURE = """
-    SELECT business_date, kind, days_past_due, outstanding_minor FROM servicing_fact
-    WHERE asset_id = :asset_id ORDER BY business_date, kind LIMIT :limit
+    SELECT business_date, kind, days_past_due, outstanding_minor, withdrawn_on
+    FROM servicing_fact LEFT JOIN servicing_withdrawal USING (asset_id, business_date, kind, revision)
+    WHERE asset_id = :asset_id ORDER BY business_date, kind, revision LIMIT :limit
 """
 
 RECEIPTS = """
@@ -112,6 +113,7 @@ def asset(session: Session, *, asset_id: str) -> dict[str, Any] | None:
     return {
         "asset": shown | birth,
         "sales": _rows(session, SALES, asset_id=asset_id, limit=MOST_ROWS),
+        "instalments": reports.schedule(session, asset=shown)["instalments"],
         "exposure": _rows(session, EXPOSURE, asset_id=asset_id, limit=MOST_ROWS),
         "receipts": _rows(session, RECEIPTS, asset_id=asset_id, limit=MOST_ROWS),
         "credit_notes": _rows(session, CREDIT_NOTES, asset_id=asset_id, limit=MOST_ROWS),

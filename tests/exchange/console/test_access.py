@@ -15,6 +15,7 @@ PAGES = (
     "/assets?id=x",
     "/pools/pol_01h455vb4pex5vsknk084sn02q",
     "/checks",
+    "/collections",
 )
 
 

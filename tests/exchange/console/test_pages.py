@@ -70,7 +70,7 @@ def test_first_page_ages_what_is_owed(first: str) -> None:
 
 def test_first_page_links_everything(first: str, lived: House) -> None:
     """Documentation, contract, log, checks, and an asset and a pool to look into."""
-    for place in ("/docs/", "/openapi.json", "/log/checkpoint", "/checks"):
+    for place in ("/docs/", "/openapi.json", "/log/checkpoint", "/checks", "/collections"):
         assert f'href="{place}"' in first
     assert f'href="/assets/{asset_ids(lived)["LATE-1"]}"' in first
     assert 'href="/pools/pol_' in first

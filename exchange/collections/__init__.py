@@ -1,0 +1,1 @@
+"""Getting paid when it is late: cases, tasks, promises, dunning."""
