@@ -3,7 +3,10 @@
 The scheduler only says when (`fire`); an action says what (`enqueue`) in the transaction that makes it necessary.
 """
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -11,9 +14,23 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
+import psycopg
 import structlog
 from apscheduler.triggers.cron import CronTrigger
-from sqlalchemy import BigInteger, DateTime, Identity, Row, ScalarSelect, String, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Identity,
+    Row,
+    ScalarSelect,
+    String,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -28,6 +45,8 @@ LONGEST_RETRY = timedelta(minutes=10)
 MOST_DOUBLINGS = 10  # enough to reach the longest wait; a power of two without end overflows
 LONGEST_ERROR = 2000
 INSTANT = timedelta(microseconds=1)
+AHEAD_SECONDS = 0.1
+HEARTBEATS_KEPT = timedelta(days=1)
 
 Handler = Callable[[Services, Session, dict[str, Any]], None]
 """Does one row of work inside the transaction that takes the row off the list."""
@@ -43,7 +62,7 @@ TAKE = text("""
     DELETE FROM work_item WHERE work_id = (
         SELECT work_id FROM work_item WHERE due_at <= :now ORDER BY work_id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
-    RETURNING work_id, job, payload
+    RETURNING work_id, job, payload, pg_backend_pid() AS backend
 """)
 
 log = structlog.get_logger()
@@ -84,6 +103,34 @@ class WorkItem(Base):
     last_error: Mapped[str | None] = mapped_column(String)
 
 
+class WorkDecision(Base):
+    """What an operator decided of work that fails, with the work as it was. Rows are only added."""
+
+    __tablename__ = "work_decision"
+    __table_args__ = (CheckConstraint("decision IN ('retry', 'discard')", name="decision_known"),)
+
+    decision_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    work_id: Mapped[int] = mapped_column(BigInteger)
+    job: Mapped[str] = mapped_column(String)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    attempts: Mapped[int]
+    last_error: Mapped[str | None] = mapped_column(String)
+    decision: Mapped[str] = mapped_column(String)
+    decided_by: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(String)
+    decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Heartbeat(Base):
+    """A worker process (host and process id) and when it said last that it lives: machine time."""
+
+    __tablename__ = "worker_heartbeat"
+
+    worker: Mapped[str] = mapped_column(String, primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class Fired(Base):
     """The one row that says up to when the schedule was fired: what was missed is caught up, nothing fires twice."""
 
@@ -91,6 +138,37 @@ class Fired(Base):
 
     schedule_id: Mapped[int] = mapped_column(primary_key=True)
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class TookTooLong(Exception):
+    """Work that was given up."""
+
+
+@dataclass(slots=True)
+class Hand:
+    """What a worker's loop has in hand, for whoever watches it; and what it had last."""
+
+    work_id: int = 0
+    job: str = ""
+    backend: int = 0
+    since: float | None = None
+    failed: bool = False
+    seconds: float = 0.0
+
+    def busy_seconds(self) -> float:
+        """For how long it has been at the same piece; 0 when it is at none."""
+        since = self.since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def take(self, item: Row[Any]) -> None:
+        """Note a piece of work as begun."""
+        self.work_id, self.job, self.backend, self.failed = item.work_id, item.job, item.backend, False
+        self.since = time.monotonic()
+
+    def put_down(self, *, failed: bool) -> None:
+        """Note it as done, or failed."""
+        self.failed, self.seconds = failed, self.busy_seconds()
+        self.since = None
 
 
 def set_virtual_time(session: Session, *, moment: datetime) -> bool:
@@ -149,25 +227,59 @@ def moments(cron: str, *, after: datetime, until: datetime, time_zone: str) -> I
         moment = trigger.get_next_fire_time(moment, moment + INSTANT)
 
 
-def run_one(services: Services, handlers: Mapping[str, Handler]) -> bool:
+def run_one(services: Services, handlers: Mapping[str, Handler], *, hand: Hand | None = None) -> bool:
     """Do the next due piece of work; False when there is none. A failing one waits and lets others pass.
 
-    The row is taken off the list in the transaction that does the work: either both happen or neither.
+    The row is taken off the list in the transaction that does the work: either both happen or neither. `hand` shows
+    what is being done.
     """
     taken: list[Row[Any]] = []
+    hand = hand or Hand()
     try:
         with services.database.transaction() as session:
             item = session.execute(TAKE, {"now": system_now()}).first()
             if item is None:
                 return False
             taken.append(item)
+            hand.take(item)
             handlers[item.job](services, session, item.payload)
     except Exception as error:
         if not taken:
             raise
+        hand.put_down(failed=True)
         log.exception("work failed", job=taken[0].job, work_id=taken[0].work_id)
         _postpone(services, work_id=taken[0].work_id, error=error)
+    else:
+        hand.put_down(failed=False)
     return True
+
+
+def give_up(services: Services, hand: Hand) -> None:
+    """End the transaction of work that hangs, wherever it hangs: what it did is undone, and it waits as if it failed.
+
+    Asked of the server by the login itself: the role of the service may not end what a login with more rights began.
+    """
+    url = services.database.url.replace("postgresql+psycopg://", "postgresql://")
+    error = TookTooLong(f"given up after {hand.busy_seconds():.0f} s")
+    log.error("work given up", job=hand.job, work_id=hand.work_id, seconds=hand.busy_seconds())
+
+    def end() -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", [hand.backend])
+
+    ending = threading.Timer(AHEAD_SECONDS, end)
+    ending.start()
+    _postpone(services, work_id=hand.work_id, error=error, in_line=True)  # first in the line when the row is let go
+    ending.join()
+
+
+def beat(session: Session, *, worker: str, started_at: datetime, now: datetime) -> None:
+    """Say that a worker lives at the machine time `now`; forget those that have not for a day."""
+    row = insert(Heartbeat).values(worker=worker, started_at=started_at, seen_at=now)
+    session.execute(
+        row.on_conflict_do_update(index_elements=["worker"], set_={"seen_at": now, "started_at": started_at})
+    )
+    session.execute(delete(Heartbeat).where(Heartbeat.seen_at < now - HEARTBEATS_KEPT))
 
 
 def unfinished() -> ScalarSelect[int]:
@@ -180,10 +292,10 @@ def _trigger(cron: str, time_zone: str) -> CronTrigger:
     return CronTrigger.from_crontab(cron, timezone=ZoneInfo(time_zone))
 
 
-def _postpone(services: Services, *, work_id: int, error: Exception) -> None:
-    """Let failed work wait, longer each time; not if another worker has it, or has finished it, by now."""
+def _postpone(services: Services, *, work_id: int, error: Exception, in_line: bool = False) -> None:
+    """Let failed work wait, longer each time; not if another has it (unless to wait `in_line`), or has finished it."""
     with services.database.transaction() as session:
-        query = select(WorkItem).where(WorkItem.work_id == work_id).with_for_update(skip_locked=True)
+        query = select(WorkItem).where(WorkItem.work_id == work_id).with_for_update(skip_locked=not in_line)
         item = session.execute(query).scalar_one_or_none()
         if item is None:
             return

@@ -15,13 +15,16 @@ that it can enter, with `owner` and `pg.log`.
 
 from exchange.embedded.databases import create_database, drop_database
 from exchange.embedded.launcher import EmbeddedPostgres, destroy, start
+from exchange.embedded.leash import Leash, leash
 from exchange.embedded.programs import EmbeddedPostgresError
 
 __all__ = [
     "EmbeddedPostgres",
     "EmbeddedPostgresError",
+    "Leash",
     "create_database",
     "destroy",
     "drop_database",
+    "leash",
     "start",
 ]

@@ -94,6 +94,11 @@ class EmbeddedPostgres:
         """Whether this process started the server (a forked child did not)."""
         return self._server is not None and self._pid == os.getpid()
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process, if it is ours."""
+        return self._server.process.pid if self._server is not None and self.owned else None
+
     def stop(self) -> None:
         """Stop the server if it is ours, waiting for it; a second call does nothing.
 

@@ -9,9 +9,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exchange import jobs
 from exchange.auth import Role
+from exchange.clock import system_now
 from exchange.http import Call, Room, json_response, services
-from exchange.operations import queries, rules
-from exchange.operations.schemas import ChecksShown, ClockQuery, ClockSchema, ClockShown
+from exchange.operations import actions, queries, rules
+from exchange.operations.schemas import (
+    ChecksShown,
+    ClockQuery,
+    ClockSchema,
+    ClockShown,
+    FailingWork,
+    WorkDecided,
+    WorkDecisionSchema,
+    WorkersShown,
+)
+from exchange.paging import decode_cursor, encode_cursor
+from exchange.schemas import PageQuery
 
 public = Blueprint("health", __name__)
 PAUSE_SECONDS = 0.01
@@ -28,6 +40,14 @@ def health() -> Response:
     except SQLAlchemyError:
         return json_response({"status": "database unreachable"}, status=503)
     return json_response({"status": "ok"})
+
+
+@public.get("/ready")
+def ready() -> Response:
+    """Whether requests should come here: the database answers and is of this version. How late work is, is told too."""
+    found = queries.readiness(services(), now=system_now())
+    right = found["database"] == found["migrations"] == "ok"
+    return json_response(found, status=200 if right else 503)
 
 
 @room.operation("/clock", roles=list(Role), query=ClockQuery, result=ClockShown)
@@ -52,6 +72,35 @@ def run_checks(call: Call) -> dict[str, Any]:
     """Recompute the books and the log from their first entry."""
     with call.services.database.snapshot() as session:
         return queries.checks(session, services=call.services)
+
+
+@room.operation("/workers", roles=[Role.OPERATOR], result=WorkersShown)
+def list_workers(call: Call) -> dict[str, Any]:
+    """Workers, and when each said last that it lives."""
+    return {"items": queries.workers(call.session)}
+
+
+@room.operation("/work", roles=[Role.OPERATOR], query=PageQuery, result=FailingWork)
+def list_failing_work(call: Call) -> dict[str, Any]:
+    """Work that was tried in vain and will be tried again, with its last error."""
+    position, limit = decode_cursor(call.query.get("after"), int), call.query["limit"]
+    items = queries.failing_work(call.session, after=int(position[0]) if position else 0, limit=limit)
+    return {"items": items, "next": encode_cursor(items[-1]["work_id"]) if len(items) == limit else None}
+
+
+@room.operation(
+    "/work/<work_id>/decisions",
+    method="POST",
+    roles=[Role.OPERATOR],
+    body=WorkDecisionSchema,
+    result=WorkDecided,
+    idempotent=True,
+)
+def decide_work(call: Call, work_id: str) -> dict[str, Any]:
+    """Try work that fails again at once, or take it off the list for good; who, and why, stays."""
+    known = rules.work_number(work_id)
+    actions.decide_work(call.session, work_id=known, by=call.caller.client_id, **call.body, now=call.now)
+    return {"work_id": known, "decision": call.body["decision"]}
 
 
 def _quiet_or_late(call: Call) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from datetime import datetime
 from http import HTTPStatus
 
 from exchange.auth import Role
-from exchange.errors import Fault, Refusal
+from exchange.errors import Fault, NotFound, Refusal
 
 LONGEST_WAIT_SECONDS = 30
+WORK_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 WAIT = re.compile(r"(?:^|[,;\s])wait=([0-9]{1,4})(?![0-9])", re.ASCII)
 
 
@@ -24,6 +25,21 @@ class ClockMovesForward(Refusal):
     code = "clock_moves_forward"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "The clock only moves forward"
+
+
+class WorkInHand(Refusal):
+    """A worker is at it."""
+
+    code = "work_in_hand"
+    title = "A worker is doing it at this moment"
+    definitive = False
+
+
+def work_number(text: str) -> int:
+    """The number of a piece of work, as it stands in a path (`NotFound`)."""
+    if WORK_NUMBER.fullmatch(text) is None:
+        raise NotFound("There is no such work that fails.")
+    return int(text)
 
 
 def check_move(*, virtual: bool, now: datetime, to: datetime) -> None:

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from exchange.schemas import Moment, OneOf, Schema
+from exchange.schemas import Moment, OneOf, Schema, Text
 
 
 class ClockSchema(Schema):
@@ -58,3 +58,49 @@ class ChecksShown(ma.Schema):
 
     books = ma.fields.List(ma.fields.Nested(BookBreak), required=True)
     log = ma.fields.List(ma.fields.Nested(LogFinding), required=True)
+
+
+class WorkerShown(ma.Schema):
+    """A worker process."""
+
+    worker = ma.fields.String(required=True, metadata={"description": "Host and process"})
+    started_at = ma.fields.AwareDateTime(required=True)
+    seen_at = ma.fields.AwareDateTime(required=True)
+
+
+class WorkersShown(ma.Schema):
+    """The workers of the last day."""
+
+    items = ma.fields.List(ma.fields.Nested(WorkerShown), required=True)
+
+
+class WorkShown(ma.Schema):
+    """A piece of work that fails."""
+
+    work_id = ma.fields.Integer(required=True)
+    job = ma.fields.String(required=True)
+    payload = ma.fields.Dict(required=True)
+    attempts = ma.fields.Integer(required=True)
+    due_at = ma.fields.AwareDateTime(required=True, metadata={"description": "When it is tried again"})
+    last_error = ma.fields.String(required=True, allow_none=True)
+
+
+class FailingWork(ma.Schema):
+    """A page of work that fails."""
+
+    items = ma.fields.List(ma.fields.Nested(WorkShown), required=True)
+    next = ma.fields.String(allow_none=True, required=True)
+
+
+class WorkDecisionSchema(Schema):
+    """What to do with work that fails."""
+
+    decision = OneOf("retry", "discard", required=True)
+    reason = Text(500, required=True)
+
+
+class WorkDecided(ma.Schema):
+    """What was decided."""
+
+    work_id = ma.fields.Integer(required=True)
+    decision = ma.fields.String(required=True)

@@ -8,15 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from exchange import jobs, worker
+from exchange import jobs, logs, worker
 from exchange.jobs import WorkItem
 from exchange.services import Services
 from exchange.settings import to_environment
@@ -29,6 +31,14 @@ from exchange import settings, worker
 from exchange.services import open_services
 worker.run(open_services(settings.load()))
 """
+
+
+@pytest.fixture(autouse=True)
+def lines() -> Iterator[None]:
+    """Failures are told in lines, as in production: pictures of them take a busy machine seconds to draw."""
+    logs.configure()
+    yield
+    structlog.reset_defaults()
 
 
 @contextmanager
@@ -105,7 +115,14 @@ def test_missed_days_are_caught_up_once(house: House, monkeypatch: pytest.Monkey
     with working(house.services, workers=2):
         until(lambda: is_quiet(house))
     days = [moment[:10] for moment, _ in sorted(fired)]
-    assert len(fired) == len(set(fired)) == 5 * 4 + 1
+    zone = house.services.settings.time_zone
+    opened = datetime(start.year, start.month, start.day, 1, tzinfo=UTC)
+    due = [
+        one
+        for cron in worker.SCHEDULE.values()
+        for one in jobs.moments(cron, after=opened, until=moment, time_zone=zone)
+    ]
+    assert len(fired) == len(set(fired)) == len(due) > 5 * 4
     assert set(days) == {(start + timedelta(days=n)).isoformat() for n in range(6)}
 
 
@@ -158,6 +175,109 @@ def test_work_in_hand_is_finished_at_the_end(house: House, monkeypatch: pytest.M
     assert not thread.is_alive()
     assert done == [0]
     assert _count(house, "work_item") == 1
+
+
+@pytest.fixture
+def unseeded(services: Services) -> Services:
+    """Services whose work may be done in any order."""
+    return replace(services, settings=replace(services.settings, seed=None))
+
+
+def test_work_that_hangs_blocks_nobody(unseeded: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one piece hangs in its handler and one in the database another loop does the rest; both are given up."""
+    monkeypatch.setattr(worker, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "GIVE_UP_SECONDS", 2.0)
+    released, done = threading.Event(), list[tuple[int, float]]()
+    began = time.monotonic()
+
+    def hang(_services: Services, session: Session, payload: dict[str, Any]) -> None:
+        if payload["where"] == "database":
+            session.execute(text("SELECT pg_sleep(60)"))
+        assert released.wait(60)
+
+    def note(_services: Services, _session: Session, payload: dict[str, Any]) -> None:
+        done.append((payload["n"], time.monotonic() - began))
+
+    monkeypatch.setitem(worker.HANDLERS, "test.hang", hang)
+    monkeypatch.setitem(worker.HANDLERS, "test.note", note)
+    with unseeded.database.transaction() as session:
+        for where in ("handler", "database"):
+            jobs.enqueue(session, job="test.hang", payload={"where": where})
+        for n in range(20):
+            jobs.enqueue(session, job="test.note", payload={"n": n})
+
+    def given_up() -> bool:
+        with unseeded.database.transaction() as session:
+            query = select(WorkItem.last_error).where(WorkItem.attempts > 0)
+            return len(session.execute(query).all()) == 2
+
+    with working(unseeded):
+        until(lambda: len(done) == 20)
+        assert max(seconds for _, seconds in done) < 2 + GRACE, "two patiences"
+        until(given_up)
+        released.set()
+    assert sorted(n for n, _ in done) == list(range(20))
+
+
+GRACE = 8.0
+"""For a machine that does other things too."""
+
+
+def test_a_stop_has_an_end(unseeded: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to stop in the middle of work that hangs, a worker ends all the same, and the work is free again."""
+    monkeypatch.setattr(worker, "STOP_SECONDS", 0.5)
+    started, released = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        started.set()
+        released.wait(60)
+
+    monkeypatch.setitem(worker.HANDLERS, "test.hang", hang)
+    with unseeded.database.transaction() as session:
+        jobs.enqueue(session, job="test.hang", payload={})
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.work, args=(unseeded,), kwargs={"stop": stop})
+    thread.start()
+    assert started.wait(20)
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    with unseeded.database.transaction() as session:
+        (item,) = session.execute(select(WorkItem).with_for_update(nowait=True)).scalars()
+    assert (item.attempts, item.last_error is not None) == (1, True)
+    released.set()
+
+
+def test_with_a_seed_there_is_one_order(services: Services) -> None:
+    """However long a piece takes, a replay's worker starts no other loop; without a seed it does, up to a number."""
+    wake, stop = threading.Event(), threading.Event()
+    stop.set()
+    for settings, most in ((services.settings, 1), (replace(services.settings, seed=None), worker.MOST_LOOPS)):
+        loops = worker.Loops(replace(services, settings=settings), wake=wake, stop=stop)
+        loops.start()
+        for _ in range(worker.MOST_LOOPS + 2):
+            for hand in loops.hands:
+                hand.since = time.monotonic() - worker.PATIENCE_SECONDS - 1
+            loops.watch()
+        assert (len(loops.hands), loops.alive()) == (most, True)
+        loops.hands = [jobs.Hand(since=time.monotonic() - 2 * worker.GIVE_UP_SECONDS)] * worker.MOST_LOOPS
+        assert not loops.alive()
+
+
+def test_a_watch_that_fails_goes_on(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a database there is no heartbeat, and a worker nevertheless."""
+    stop, calls = threading.Event(), list[int]()
+
+    def fail(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            stop.set()
+        raise ValueError
+
+    monkeypatch.setattr(worker, "_beat", fail)
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.0)
+    worker._watch(services, worker.Loops(services, wake=threading.Event(), stop=stop), stop)
+    assert len(calls) == 3
 
 
 def test_a_lost_connection_is_not_the_end(house: House) -> None:
