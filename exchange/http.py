@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from exchange import auth, idempotency
+from exchange.admission import admit, next_nonce
 from exchange.clock import system_now
 from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause
 from exchange.errors import Fault, Forbidden, MalformedBody, NotFound, Refusal, Unavailable, UnsupportedMediaType
@@ -28,6 +29,7 @@ from exchange.idempotency import Answer
 from exchange.paging import decode_cursor, encode_cursor
 from exchange.schemas import load
 from exchange.services import Services
+from exchange.settings import Settings
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -73,12 +75,14 @@ class Operation:
     """What the contract says of one operation, as far as the door has to act on it."""
 
     roles: frozenset[auth.Role]
+    scope: str
     body: ma.Schema | None
     query: ma.Schema | None
     status: int
     idempotent: bool
     reads_body: bool
     uploads: bool
+    most_bytes: Callable[[Settings], int] | None = None
 
 
 class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
@@ -97,21 +101,24 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         status: int = 200,
         idempotent: bool = False,
         uploads: bool = False,
+        most_bytes: Callable[[Settings], int] | None = None,
         content_type: str | None = None,
     ) -> Callable[[View], View]:
         """Declare an operation. `body` is read by the door; `bulk` is only described, the view reads `call.raw`.
 
-        One that `uploads` takes a file of any type as its body. An answer of another `content_type` than JSON is a
-        `Response` of the view's, and `result` describes it.
+        One that `uploads` takes a file of any type as its body, of `most_bytes` if that is not what all others take. An
+        answer of another `content_type` than JSON is a `Response` of the view's, and `result` describes it.
         """
         operation = Operation(
             roles=frozenset(roles),
+            scope=f"{self.name}:{'read' if method == 'GET' else 'write'}",
             body=body() if body else None,
             query=query() if query else None,
             status=status,
             idempotent=idempotent,
             reads_body=body is not None or bulk is not None,
             uploads=uploads,
+            most_bytes=most_bytes,
         )
 
         def decorate(view: View) -> View:
@@ -132,14 +139,15 @@ def services() -> Services:
 
 
 def caller_of_request() -> auth.Caller:
-    """Who calls, by the `Authorization` header (`Unauthenticated`)."""
-    at_hand = services()
-    return auth.read_token(
-        at_hand.keyring,
-        authorization=request.headers.get("Authorization"),
-        issuer=at_hand.settings.issuer,
-        now=system_now(),
-    )
+    """Who calls, by token and proof (`Unauthenticated`)."""
+    return admit(services(), method=request.method, path=request.path, headers=request.headers, now=system_now())
+
+
+def renew_nonce(response: Response) -> Response:
+    """Give a caller that proves its key the nonce for its next proof (RFC 9449 section 8.2)."""
+    if "DPoP" in request.headers:
+        response.headers["DPoP-Nonce"] = next_nonce(services(), now=system_now())
+    return response
 
 
 def json_body(raw: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -195,6 +203,9 @@ def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
     if caller.role not in operation.roles:
         allowed = ", ".join(sorted(operation.roles))
         raise Forbidden(f"This operation is for the role {allowed}; your client has the role {caller.role}.")
+    if not caller.may(operation.scope):
+        challenge = f'Bearer error="insufficient_scope", scope="{operation.scope}"'
+        raise Forbidden(f"Your token is not for {operation.scope}.", headers={"WWW-Authenticate": challenge})
     if any("\0" in part for part in path.values()):
         raise NotFound("There is no such thing.")
     key = idempotency.read_key(request.headers.get("Idempotency-Key")) if operation.idempotent else ""
@@ -260,6 +271,8 @@ def _once(
 
 def _read_body(operation: Operation) -> tuple[bytes, Any]:
     if operation.uploads:
+        if operation.most_bytes is not None:
+            request.max_content_length = operation.most_bytes(services().settings)
         return request.get_data(cache=False), None
     if not operation.reads_body:
         return b"", None
@@ -282,7 +295,7 @@ def _contract(
     """The OpenAPI parts that flask-smorest does not see by itself."""
     contract: dict[str, Any] = {
         "operationId": view.__name__,
-        "security": [{"access_token": []}],
+        "security": [{"access_token": [operation.scope]}],
         "x-roles": sorted(operation.roles),
     }
     if body is not None:

@@ -13,6 +13,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from exchange.db import Base
 from exchange.errors import Fault, Refusal
 
+KEPT_DAYS = 30
+"""So long an answer is kept at least."""
+PART = 5000
+
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?', re.ASCII)
 
 
@@ -110,3 +114,19 @@ def keep(session: Session, *, client_id: str, key: str, fingerprint: bytes, answ
         recorded_at=now,
     )
     session.execute(row.on_conflict_do_nothing())
+
+
+def forget(session: Session, *, before: datetime) -> bool:
+    """Drop the oldest answers from before a moment, `PART` of them; whether there may be more."""
+    statement = text("""
+        WITH old AS (
+            SELECT client_id, key FROM idempotency_outcome WHERE recorded_at < :before ORDER BY recorded_at LIMIT :part
+        ),
+        gone AS (
+            DELETE FROM idempotency_outcome AS outcome USING old
+            WHERE outcome.client_id = old.client_id AND outcome.key = old.key RETURNING 1
+        )
+        SELECT count(*) FROM gone
+    """)
+    count: int = session.execute(statement, {"before": before, "part": PART}).scalar_one()
+    return count == PART

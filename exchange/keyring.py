@@ -120,7 +120,7 @@ class Keyring:
     """What the exchange signs and seals with.
 
     `signing` has the keys of asset records and checkpoints, `token_key` signs access tokens, `callback_key` callbacks;
-    `fingerprint_key` blinds fingerprints and identities, `vault` seals what nobody may read.
+    `fingerprint_key` blinds fingerprints and identities, `vault` seals what nobody may read, `nonce_key` makes nonces.
     """
 
     signing: SigningKeys
@@ -128,6 +128,7 @@ class Keyring:
     callback_key: Ed25519PrivateKey
     fingerprint_key: bytes
     vault: AESGCM
+    nonce_key: bytes
 
 
 def open_keyring(settings: Settings, *, entropy: Entropy) -> Keyring:
@@ -139,6 +140,7 @@ def open_keyring(settings: Settings, *, entropy: Entropy) -> Keyring:
         callback_key=Ed25519PrivateKey.from_private_bytes(files.secret("callback")),
         fingerprint_key=files.secret("fingerprint"),
         vault=AESGCM(files.secret("vault")),
+        nonce_key=files.secret("nonce"),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Executable, delete, insert, select, text
+from sqlalchemy import Executable, delete, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -14,7 +14,8 @@ from exchange.entropy import Entropy
 from exchange.errors import NotFound, Refusal
 from exchange.ids import new_id
 from exchange.keyring import Keyring
-from exchange.parties.models import ApiClient, Company, Controller, Funder, Originator, Partner, UsedAssertion
+from exchange.parties.clients import check_new_key, register_client
+from exchange.parties.models import Company, Controller, Funder, Originator, Partner, UsedAssertion
 
 
 class PartyExists(Refusal):
@@ -22,13 +23,6 @@ class PartyExists(Refusal):
 
     code = "party_exists"
     title = "This party has just been entered"
-
-
-class KeyInUse(Refusal):
-    """Two clients with one key would be one hand that signs for two."""
-
-    code = "key_in_use"
-    title = "Another client of this party has this key"
 
 
 class CompanyKey(NamedTuple):
@@ -48,23 +42,6 @@ class CompanyFacts(NamedTuple):
     national_id: str | None = None
 
 
-def register_client(
-    session: Session,
-    *,
-    role: Role,
-    party_id: str | None,
-    public_jwk: Mapping[str, str],
-    now: datetime,
-    entropy: Entropy,
-) -> str:
-    """A client that authenticates with the private half of `public_jwk` (an Ed25519 OKP key); gives its id."""
-    purpose = f"{role}/{party_id}/{public_jwk['x']}"
-    client_id = new_id("cli", now=now, entropy=entropy, purpose=purpose)
-    values = {"client_id": client_id, "role": role.value, "party_id": party_id, "created_at": now}
-    session.execute(insert(ApiClient).values(public_jwk=dict(public_jwk), **values))
-    return client_id
-
-
 def add_client(
     session: Session,
     *,
@@ -80,7 +57,7 @@ def add_client(
     known = select(Originator.originator_id).where(Originator.originator_id == originator_id)
     if session.execute(known.with_for_update()).first() is None:
         raise NotFound("There is no such originator.")
-    _check_new_key(session, party_id=originator_id, public_jwk=public_jwk)
+    check_new_key(session, party_id=originator_id, public_jwk=public_jwk)
     return register_client(
         session, role=Role.PLATFORM, party_id=originator_id, public_jwk=public_jwk, now=now, entropy=entropy
     )
@@ -106,7 +83,7 @@ def register_obligor(
     company_id = know_companies(session, companies=facts, keyring=keyring, now=now, entropy=entropy)[company]
     # The company's row is the lock: the same key sent twice at once is entered once.
     session.execute(select(Company.company_id).where(Company.company_id == company_id).with_for_update())
-    _check_new_key(session, party_id=company_id, public_jwk=public_jwk)
+    check_new_key(session, party_id=company_id, public_jwk=public_jwk)
     client_id = register_client(
         session, role=Role.OBLIGOR, party_id=company_id, public_jwk=public_jwk, now=now, entropy=entropy
     )
@@ -142,13 +119,6 @@ def register_partner(session: Session, *, name: str, now: datetime, entropy: Ent
 def _enter_new(session: Session, row: Executable, *, name: str) -> None:
     if session.execute(row).first() is None:
         raise PartyExists(f"A party with the name {name!r} was entered at this very moment.")
-
-
-def _check_new_key(session: Session, *, party_id: str, public_jwk: Mapping[str, str]) -> None:
-    same_key = ApiClient.public_jwk["x"].astext == public_jwk["x"]
-    query = select(ApiClient.client_id).where(ApiClient.party_id == party_id, same_key).limit(1)
-    if session.execute(query).first() is not None:
-        raise KeyInUse("Give each client a key of its own.")
 
 
 def use_assertion(session: Session, *, client_id: str, jti: str, expires_at: datetime, now: datetime) -> bool:

@@ -1,58 +1,29 @@
-"""Access tokens, and the operator's register of parties."""
+"""The operator's register of parties, and the keys of their clients."""
 
-from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, request
-
-from exchange import auth
+from exchange import jose
 from exchange.auth import Role
-from exchange.clock import system_now
 from exchange.errors import Fault, InvalidRequest
-from exchange.http import Call, Room, json_response, services
-from exchange.parties import actions
-from exchange.parties.assertion import AssertionRefusedError, authenticate, bare_key
+from exchange.http import Call, Room
+from exchange.parties import actions, clients
 from exchange.parties.rules import obligor_faults
 from exchange.parties.schemas import (
     ClientCreated,
+    ClientKeysShown,
     FunderCreated,
+    KeyAdded,
     NewClient,
+    NewKey,
     NewObligor,
     NewParty,
     ObligorCreated,
     OriginatorCreated,
     PartnerCreated,
 )
-from ledger.keys import KeyRefused, public_key_from_jwk
+from ledger.keys import KeyRefused
 
-public = Blueprint("oauth", __name__)
 room = Room("parties", __name__, url_prefix="/v1", description="Originators and funders")
-
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-@public.post("/oauth/token")
-def token() -> Response:
-    """Client credentials with a signed assertion (RFC 6749 4.4, RFC 7523): an access token for ten minutes."""
-    if request.form.get("grant_type") != "client_credentials":
-        return _oauth_error("unsupported_grant_type", "use grant_type=client_credentials", 400)
-    if request.form.get("client_assertion_type") != ASSERTION_TYPE:
-        return _oauth_error("invalid_client", f"use client_assertion_type={ASSERTION_TYPE}", 401)
-    at_hand, now = services(), system_now()
-    issuer, presented = at_hand.settings.issuer, request.form.get("client_assertion", "")
-    try:
-        caller = at_hand.database.run(partial(authenticate, assertion=presented, issuer=issuer, now=now))
-    except AssertionRefusedError as refused:
-        return _oauth_error("invalid_client", str(refused), 401)
-    access_token = auth.issue_token(at_hand.keyring, caller=caller, issuer=issuer, now=now)
-    body = {
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": int(auth.TOKEN_LIFETIME.total_seconds()),
-    }
-    response = json_response(body)
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 @room.operation(
@@ -125,9 +96,53 @@ def create_obligor(call: Call) -> dict[str, Any]:
     return {"company_id": company_id, "client_id": client_id}
 
 
+@room.operation("/client-keys", roles=list(Role), result=ClientKeysShown)
+def list_client_keys(call: Call) -> dict[str, Any]:
+    """The keys your client proves itself with."""
+    return {"items": [row._asdict() for row in clients.live_keys(call.session, client_id=call.caller.client_id)]}
+
+
+@room.operation(
+    "/client-keys", method="POST", roles=list(Role), body=NewKey, result=KeyAdded, status=201, idempotent=True
+)
+def add_client_key(call: Call) -> dict[str, Any]:
+    """Enter the next key of your client; both are good until you retire the old one."""
+    _check_key(call.body["public_jwk"])
+    jwk = call.body["public_jwk"]
+    return {"thumbprint": clients.add_key(call.session, client_id=call.caller.client_id, public_jwk=jwk, now=call.now)}
+
+
+@room.operation(
+    "/client-keys/<thumbprint>/retirement",
+    method="POST",
+    roles=list(Role),
+    result=KeyAdded,
+    status=201,
+    idempotent=True,
+)
+def retire_client_key(call: Call, thumbprint: str) -> dict[str, Any]:
+    """End a key of your client that is not its last."""
+    clients.retire_key(call.session, client_id=call.caller.client_id, thumbprint=thumbprint, now=call.now)
+    return {"thumbprint": thumbprint}
+
+
+@room.operation(
+    "/clients/<client_id>/revocation",
+    method="POST",
+    roles=[Role.OPERATOR],
+    result=ClientCreated,
+    status=201,
+    idempotent=True,
+)
+def revoke_client(call: Call, client_id: str) -> dict[str, Any]:
+    """Give a client no more tokens, for good; the one it has ends within ten minutes."""
+    clients.revoke(call.session, client_id=client_id, now=call.now)
+    return {"client_id": client_id}
+
+
 def _first_client(call: Call, role: Role, party_id: str) -> str:
     """The new party's client, which has the key of the body."""
-    return actions.register_client(
+    return clients.register_client(
         call.session,
         role=role,
         party_id=party_id,
@@ -147,13 +162,11 @@ def _company(body: dict[str, Any]) -> actions.CompanyKey:
 
 def _check_key(public_jwk: dict[str, str]) -> None:
     try:
-        public_key_from_jwk(bare_key(public_jwk))
+        jose.public_key(public_jwk)
     except KeyRefused as error:
         fault = Fault(error.code, "/public_jwk/x", str(error), public_jwk["x"])
-        raise InvalidRequest("The public key cannot be used.", faults=(fault,)) from None
-
-
-def _oauth_error(error: str, description: str, status: int) -> Response:
-    response = json_response({"error": error, "error_description": description}, status=status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    except jose.KeyUnusable as error:
+        fault = Fault("unusable_key", "/public_jwk", str(error))
+    else:
+        return
+    raise InvalidRequest("The public key cannot be used.", faults=(fault,))

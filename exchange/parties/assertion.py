@@ -1,61 +1,60 @@
 """Client authentication by a signed assertion (RFC 7521, RFC 7523 section 3, `private_key_jwt`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from joserfc import jws, jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from exchange import jose
 from exchange.auth import Caller, Role
-from exchange.parties import actions
+from exchange.parties import actions, clients
 from exchange.parties.models import ApiClient
 
 LIFETIME = timedelta(minutes=5)
 AHEAD_SECONDS = 10
 LONGEST_JTI = 128
-ALGORITHMS = ["Ed25519", "EdDSA"]
 
 
 class AssertionRefusedError(Exception):
     """The client did not prove who it is. OAuth answers with errors of its own, so this is no problem document."""
 
 
-def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime) -> Caller:
-    """The caller whose key signed `assertion`, which is used up by this (`AssertionRefusedError`).
+class ScopeRefusedError(Exception):
+    """The client asks for more than it may have."""
+
+
+def authenticate(session: Session, *, assertion: str, issuer: str, now: datetime, scope: str | None = None) -> Caller:
+    """The caller one of whose keys signed `assertion`, which is used up by this (`AssertionRefusedError`).
 
     `iss` and `sub` name the client, `aud` is `issuer` as a string and nothing else, `exp` is at most five minutes
-    away, `iat` and `nbf` are at most ten seconds ahead, `jti` was never used.
+    away, `iat` and `nbf` are at most ten seconds ahead, `jti` was never used. `scope` narrows what the client may do
+    (`ScopeRefusedError`); None leaves it all.
     """
-    client = _client(session, assertion)
+    client, header = _client(session, assertion)
+    keys = clients.live_keys(session, client_id=client.client_id)
+    claims, key = _verified(assertion, {row.thumbprint: row.public_jwk for row in keys}, kid=header.get("kid"))
     try:
-        token = jwt.decode(assertion, OKPKey.import_key(bare_key(client.public_jwk)), algorithms=ALGORITHMS)
-        claims = token.claims
         _check_claims(claims, client_id=client.client_id, issuer=issuer, now=now)
-    except (JoseError, ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise AssertionRefusedError("the client assertion does not verify, or has expired") from None
+    scopes = _scopes(client.scopes, scope)
     expires_at = now + LIFETIME + timedelta(seconds=AHEAD_SECONDS)
     if not actions.use_assertion(
         session, client_id=client.client_id, jti=claims["jti"], expires_at=expires_at, now=now
     ):
         raise AssertionRefusedError("this client assertion was used before: sign a new one with a new jti")
-    return Caller(client.client_id, Role(client.role), client.party_id)
+    return Caller(client.client_id, Role(client.role), client.party_id, key, scopes)
 
 
-def bare_key(public_jwk: Mapping[str, str]) -> dict[str, str | list[str]]:
-    """The key itself, without what its owner calls it or the name it has for the algorithm (there are two)."""
-    return {name: public_jwk[name] for name in ("kty", "crv", "x")}
-
-
-def _client(session: Session, assertion: str) -> ApiClient:
+def _client(session: Session, assertion: str) -> tuple[ApiClient, Mapping[str, Any]]:
     """The client the assertion claims to come from; nothing else of it is believed before its signature holds."""
     try:
-        client_id = orjson.loads(jws.extract_compact(assertion.encode()).payload)["sub"]
-    except (JoseError, ValueError, KeyError, TypeError):
+        signed = jose.unverified(assertion)
+        client_id = orjson.loads(signed.payload)["sub"]
+    except (ValueError, KeyError, TypeError):
         raise AssertionRefusedError("the client assertion is not a signed JWT with a sub") from None
     query = select(ApiClient).where(
         ApiClient.client_id == str(client_id).replace("\0", ""), ApiClient.revoked_at.is_(None)
@@ -63,7 +62,26 @@ def _client(session: Session, assertion: str) -> ApiClient:
     client = session.execute(query).scalar_one_or_none()
     if client is None:
         raise AssertionRefusedError("no such client")
-    return client
+    return client, signed.headers()
+
+
+def _verified(assertion: str, keys: Mapping[str, Any], *, kid: object) -> tuple[dict[str, Any], str]:
+    """The claims, and the thumbprint of the key whose signature they bear; `kid` may name it and is else no matter."""
+    for thumbprint in [kid] if kid in keys else keys:
+        try:
+            return jose.verified(assertion, jose.public_key(keys[str(thumbprint)])), str(thumbprint)
+        except ValueError:
+            continue
+    raise AssertionRefusedError("the client assertion does not verify, or has expired")
+
+
+def _scopes(allowed: Sequence[str] | None, asked: str | None) -> frozenset[str] | None:
+    if asked is None:
+        return None if allowed is None else frozenset(allowed)
+    wanted = frozenset(asked.split())
+    if not wanted or (allowed is not None and not wanted <= set(allowed)):
+        raise ScopeRefusedError("this client may not ask for these scopes")
+    return wanted
 
 
 def _check_claims(claims: dict[str, Any], *, client_id: str, issuer: str, now: datetime) -> None:

@@ -87,7 +87,7 @@ class Company(Base):
 
 
 class ApiClient(Base):
-    """A program that calls the exchange for a party, known by its public key."""
+    """A program that calls the exchange for a party, known by its keys. `scopes` are all it may ever ask for."""
 
     __tablename__ = "api_client"
     __table_args__ = (
@@ -100,9 +100,21 @@ class ApiClient(Base):
     client_id: Mapped[str] = mapped_column(String, primary_key=True)
     role: Mapped[str] = mapped_column(String)
     party_id: Mapped[str | None] = mapped_column(String)
-    public_jwk: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    scopes: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ClientKey(Base):
+    """A public key of a client, named by its thumbprint (RFC 7638). A retired one stays: it signed what it signed."""
+
+    __tablename__ = "client_key"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"), primary_key=True)
+    thumbprint: Mapped[str] = mapped_column(String(43), primary_key=True)
+    public_jwk: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class UsedAssertion(Base):

@@ -2,17 +2,23 @@
 
 import marshmallow as ma
 
+from exchange.jose import ALGORITHMS
 from exchange.schemas import Id, Nested, OneOf, Schema, Text
+
+BASE64URL = "[A-Za-z0-9_-]+"
 
 
 class PublicJwk(Schema):
-    """An Ed25519 public key (RFC 8037)."""
+    """A public key: Ed25519 (RFC 8037, `crv` and `x`), P-256 (`crv`, `x` and `y`), or RSA (`n` and `e`)."""
 
-    kty = OneOf("OKP", required=True)
-    crv = OneOf("Ed25519", required=True)
-    x = Text(43, pattern="[A-Za-z0-9_-]{43}", required=True)
+    kty = OneOf("OKP", "EC", "RSA", required=True)
+    crv = OneOf("Ed25519", "P-256")
+    x = Text(43, pattern=BASE64URL)
+    y = Text(43, pattern=BASE64URL)
+    n = Text(1024, pattern=BASE64URL)
+    e = Text(8, pattern=BASE64URL)
     kid = Text(100)
-    alg = OneOf("EdDSA", "Ed25519")
+    alg = OneOf(*ALGORITHMS)
     use = OneOf("sig")
 
 
@@ -27,6 +33,31 @@ class NewClient(Schema):
     """The key of one more client."""
 
     public_jwk = Nested(PublicJwk, required=True)
+
+
+class NewKey(Schema):
+    """The next key of a client."""
+
+    public_jwk = Nested(PublicJwk, required=True)
+
+
+class KeyAdded(ma.Schema):
+    """A key by its thumbprint (RFC 7638, SHA-256)."""
+
+    thumbprint = ma.fields.String(required=True)
+
+
+class ClientKeyShown(KeyAdded):
+    """A key in use."""
+
+    public_jwk = ma.fields.Dict(required=True)
+    added_at = ma.fields.AwareDateTime(required=True)
+
+
+class ClientKeysShown(ma.Schema):
+    """The keys of a client, the oldest first."""
+
+    items = ma.fields.List(ma.fields.Nested(ClientKeyShown), required=True)
 
 
 class ClientCreated(Schema):

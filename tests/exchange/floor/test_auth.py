@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 
-from exchange.auth import TOKEN_LIFETIME, Caller, Role, issue_token, read_token
+from exchange.auth import TOKEN_LIFETIME, Caller, Role, issue_token, read_token, split
 from exchange.entropy import seeded_entropy
 from exchange.errors import Unauthenticated
 from exchange.keyring import open_keyring
@@ -23,7 +23,8 @@ GOOD = issue_token(KEYRING, caller=CALLER, issuer=ISSUER, now=NOW)
 
 
 def _read(authorization: str | None, *, now: datetime = NOW, issuer: str = ISSUER) -> Caller:
-    return read_token(KEYRING, authorization=authorization, issuer=issuer, now=now)
+    _, token = split(authorization)
+    return read_token(KEYRING, token=token, issuer=issuer, now=now).caller
 
 
 @pytest.mark.parametrize("role", Role)
@@ -48,12 +49,13 @@ CLAIMS = {
     "sub": "cli_1",
     "role": "operator",
     "party": None,
+    "key": "k",
     "iat": int(NOW.timestamp()),
     "exp": int(NOW.timestamp()) + 60,
 }
 
 
-@pytest.mark.parametrize("missing", ["iss", "aud", "sub", "role", "party", "exp"])
+@pytest.mark.parametrize("missing", ["iss", "aud", "sub", "role", "party", "key", "exp"])
 def test_every_claim_is_needed(missing: str) -> None:
     """A token of ours that leaves one out is none."""
     claims = {name: value for name, value in CLAIMS.items() if name != missing}

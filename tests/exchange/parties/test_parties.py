@@ -16,8 +16,9 @@ from sqlalchemy import select, update
 
 from exchange.auth import Role
 from exchange.clock import system_now
-from exchange.parties.actions import CompanyFacts, CompanyKey, know_companies, register_client, use_assertion
+from exchange.parties.actions import CompanyFacts, CompanyKey, know_companies, use_assertion
 from exchange.parties.assertion import AssertionRefusedError, authenticate
+from exchange.parties.clients import register_client
 from exchange.parties.models import ApiClient, Company, Controller, UsedAssertion
 from exchange.services import Services
 from tests.exchange.house import ASSERTION_TYPE, House, make_key, public_jwk
