@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -31,8 +32,12 @@ class Bins:
 
     def index(self, values: Floats) -> Int64s:
         """Return each value's bin; missing (NaN) is bin len(cuts) + 1."""
-        at = np.searchsorted(self.cuts, values, side="left")
-        return np.where(np.isnan(values), len(self.cuts) + 1, at).astype(np.int64)
+        return np.searchsorted(self._ends, values, side="left").astype(np.int64, copy=False)
+
+    @cached_property
+    def _ends(self) -> Floats:
+        """The cuts and, above every value, infinity: NaN sorts behind it, into a bin of its own."""
+        return np.append(self.cuts, np.inf)
 
 
 def fit_bins(values: Floats, *, events: Bools, direction: Direction, max_bins: int, min_bin_share: float) -> Bins:

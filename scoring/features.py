@@ -21,6 +21,12 @@ SLOW_DAYS = 15
 SERIOUS_DAYS = 30
 """More than this many days past due is the bad outcome."""
 
+ARREARS_DAYS = (7, 15, 45, 60)
+"""Open invoices are counted once they are more than so many days past due."""
+
+SIZE_STEPS = tuple(step * 10**digits for digits in range(14) for step in (1, 3))
+"""Invoices are of one size between two of these faces (minor units): half a decade."""
+
 DAYS_LATE_CAP = 365
 """Days late and early beyond this tell nothing more."""
 
@@ -75,6 +81,7 @@ NAMES: tuple[str, ...] = (
     "payer_overdue_share",
     "payer_overdue_oldest_days",
     "payer_serious_open_count",
+    *(f"payer_open_over_{days}_{what}" for days in ARREARS_DAYS for what in ("count", "face_minor", "share")),
     "seller_late_share",
     "seller_serious_share",
     "pair_settled_count",
@@ -86,6 +93,10 @@ NAMES: tuple[str, ...] = (
     "same_tenor_days_late_mean",
     "same_weekday_late_share",
     "same_weekday_days_late_mean",
+    "payer_size_late_share",
+    "payer_size_serious_share",
+    "seller_size_late_share",
+    "seller_size_serious_share",
 )
 
 
@@ -98,6 +109,8 @@ class _Side:
     pair: Int64s
     payer_tenor: Int64s
     payer_weekday: Int64s
+    payer_size: Int64s
+    seller_size: Int64s
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,7 @@ def build(history: Trades, *, asked: Trades) -> Floats:
     columns |= _maturity(outcomes, past=past, now=now, day=day)
     columns |= _open_book(outcomes, past=past, now=now, day=day)
     columns |= _circles(outcomes, past=past, now=now, day=day)
+    columns |= _sizes(outcomes, past=past, now=now, day=day)
     matrix = np.empty((len(asked), len(NAMES)), dtype=np.float64)
     for at, name in enumerate(NAMES):
         matrix[order, at] = columns[name]
@@ -142,7 +156,11 @@ def _groups(history: Trades, *, asked: Trades) -> tuple[_Side, _Side]:
     tenors = [(table.due_day - table.issue_day).astype(np.int64) for table in (history, asked)]
     spans, tenor = np.unique(np.concatenate(tenors), return_inverse=True)
     weekday = _weekday(np.concatenate((history.due_day, asked.due_day)).astype(np.int64))
-    columns = (payer, seller, payer * len(sellers) + seller, payer * len(spans) + tenor, payer * 7 + weekday)
+    size = np.searchsorted(SIZE_STEPS, np.concatenate((history.face_minor, asked.face_minor)), side="right")
+    columns = (
+        payer, seller, payer * len(sellers) + seller, payer * len(spans) + tenor, payer * 7 + weekday,
+        payer * (len(SIZE_STEPS) + 1) + size, seller * (len(SIZE_STEPS) + 1) + size,
+    )  # fmt: skip
     return _Side(*(column[:split] for column in columns)), _Side(*(column[split:] for column in columns))
 
 
@@ -280,21 +298,31 @@ def _open_book(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[st
     late = o.known > o.due
     fell = _count_and_face(o, group=past.payer, at=o.due, rows=late, now=now, day=day)
     cured = _count_and_face(o, group=past.payer, at=o.known, rows=late & o.settled, now=now, day=day)
-    serious = o.known > o.due + SERIOUS_DAYS
-    sank = _count_and_face(o, group=past.payer, at=o.due + SERIOUS_DAYS, rows=serious, now=now, day=day)
-    rose = _count_and_face(o, group=past.payer, at=o.known, rows=serious & o.settled, now=now, day=day)
+    sunk = {days: _open_over(o, days=days, past=past, now=now, day=day) for days in (*ARREARS_DAYS, SERIOUS_DAYS)}
     running, start = oldest_running(
         past.payer[late], start=o.due[late], end=o.known[late], asked_group=now.payer, asked_day=day
     )
-    return {
+    columns: dict[str, Floats | Int64s] = {}
+    for days in ARREARS_DAYS:
+        columns[f"payer_open_over_{days}_count"], columns[f"payer_open_over_{days}_face_minor"] = sunk[days]
+        columns[f"payer_open_over_{days}_share"] = _ratio(sunk[days][0], bottom=issued[0] - settled[0])
+    return columns | {
         "payer_open_count": issued[0] - settled[0],
         "payer_open_face_minor": issued[1] - settled[1],
         "payer_overdue_count": fell[0] - cured[0],
         "payer_overdue_face_minor": fell[1] - cured[1],
         "payer_overdue_share": _ratio(fell[1] - cured[1], bottom=issued[1] - settled[1]),
         "payer_overdue_oldest_days": np.where(running, day - start, 0),
-        "payer_serious_open_count": sank[0] - rose[0],
+        "payer_serious_open_count": sunk[SERIOUS_DAYS][0],
     }
+
+
+def _open_over(o: _Outcomes, *, days: int, past: _Side, now: _Side, day: Int64s) -> tuple[Int64s, Int64s]:
+    """Return how many open invoices, and how much face, are more than `days` days past due."""
+    sunk = o.known > o.due + days
+    sank = _count_and_face(o, group=past.payer, at=o.due + days, rows=sunk, now=now, day=day)
+    rose = _count_and_face(o, group=past.payer, at=o.known, rows=sunk & o.settled, now=now, day=day)
+    return sank[0] - rose[0], sank[1] - rose[1]
 
 
 def _count_and_face(
@@ -327,4 +355,22 @@ def _circles(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[str,
         columns[f"{name}_serious_share"] = _share(line.total("serious", past=part), rows=rows, prior=SERIOUS_PRIOR)
         columns[f"{name}_days_late_mean"] = _ratio(line.total("late", past=part), bottom=rows)
         columns[f"{name}_settled_count"] = rows
+    return columns
+
+
+def _sizes(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[str, Floats | Int64s]:
+    """Return shares late and seriously late among invoices of this size: the payer's, and the seller's."""
+    columns: dict[str, Floats | Int64s] = {}
+    for name, grace, prior in (("late", 0, LATE_PRIOR), ("serious", SERIOUS_DAYS, SERIOUS_PRIOR)):
+        missed = (o.known > o.due + grace).astype(np.int64)
+        judged = np.minimum(o.due + grace, MAX_DAY + 1)
+        for party, then, today in (
+            ("payer", past.payer_size, now.payer_size),
+            ("seller", past.seller_size, now.seller_size),
+        ):
+            line = Timeline(then, day=judged, missed=missed)
+            part = line.before(today, day=day)
+            columns[f"{party}_size_{name}_share"] = _share(
+                line.total("missed", past=part), rows=part.count, prior=prior
+            )
     return columns

@@ -39,9 +39,9 @@ class Head:
         card = Scorecard(directions=["free" if name in FREE_SHAPE else "auto" for name in names])
         return cls(names, card.fit(matrix[:, _columns(names)], events))
 
-    def shift(self, matrix: Floats, *, events: Bools) -> None:
-        """Move the intercept so that the mean chance over these rows is their event rate."""
-        self.card.shift_intercept(matrix[:, _columns(self.names)], events)
+    def shift(self, matrix: Floats, *, events: Bools, prior_events: float) -> None:
+        """Move the intercept towards the event rate of these rows (see `calibration.shift`)."""
+        self.card.shift_intercept(matrix[:, _columns(self.names)], events, prior_events=prior_events)
 
     def logit_micro(self, matrix: Floats) -> Int64s:
         """Return the log-odds, in millionths, of each row of a full feature matrix."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring import features, grades
-from scoring.days import DaysForest
+from scoring.days import TREES, Band, DaysForest
 from scoring.errors import ScoringError
 from scoring.facts import MAX_DAY, Bools, Int64s, Trades
 from scoring.heads import Head
@@ -18,7 +18,7 @@ from scoring.odds import probability_ppm
 
 Floats = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 PPM = 1_000_000
 BPS = 10_000
 EVENTS_MIN = 30
@@ -51,7 +51,10 @@ WARM_UP_DAYS = 60
 """The first days of a history know too little about anyone to be learned from, if enough comes after them."""
 
 RECENT_DAYS = 45
-"""The intercept is shifted to the rate of the labels that matured within this many last days."""
+"""The intercept is shifted towards the rate of the labels that matured within this many last days ..."""
+
+SHIFT_PRIOR_EVENTS = 100
+"""... as far as their bad outcomes outweigh this many that came as foretold."""
 
 
 class ModelUnreadable(ScoringError):
@@ -159,24 +162,53 @@ class Model:
 
     def score(self, matrix: Floats) -> Scores:
         """Score an (n, len(features.NAMES)) matrix from `features.build`. Refuses: FeaturesUneven."""
-        if matrix.shape[1:] != (len(features.NAMES),) or np.isinf(matrix).any():
-            raise FeaturesUneven(f"{matrix.shape} is no finite matrix of {len(features.NAMES)} features")
+        _check(matrix)
         if self.serious is None:
-            raw_ppm, codes = _prior_serious(matrix), [["prior_model"] for _ in range(len(matrix))]
+            pd_ppm, codes = self.pd_ppm(matrix), [["prior_model"] for _ in range(len(matrix))]
         else:
             logit_micro, codes = self.serious.explained(matrix)
-            raw_ppm = probability_ppm(logit_micro)
-        pd_ppm = np.maximum(raw_ppm, grades.PD_FLOOR_PPM)
-        late, days = self.late, self.days
+            pd_ppm = np.maximum(probability_ppm(logit_micro), grades.PD_FLOOR_PPM)
         return Scores(
             pd_ppm=pd_ppm,
-            late_ppm=probability_ppm(late.logit_micro(matrix)) if late else _prior_late(matrix),
+            late_ppm=self.late_ppm(matrix),
             grade=grades.grade_of(pd_ppm),
-            days_late=days.predict(matrix[:, STEADY]) if days else _prior_days(matrix),
+            days_late=self.days_late(matrix),
             lgd_bps=np.full(len(matrix), self.lgd_bps, dtype=np.int64),
             expected_loss_ppm=(2 * pd_ppm * self.lgd_bps + BPS) // (2 * BPS),
             reason_codes=codes,
         )
+
+    def pd_ppm(self, matrix: Floats) -> Int64s:
+        """Return the chance of more than the horizon's days late, not below the floor. Refuses: FeaturesUneven."""
+        _check(matrix)
+        raw = probability_ppm(self.serious.logit_micro(matrix)) if self.serious else _prior_serious(matrix)
+        return np.maximum(raw, grades.PD_FLOOR_PPM)
+
+    def late_ppm(self, matrix: Floats) -> Int64s:
+        """Return the chance of paying late at all. Refuses: FeaturesUneven."""
+        _check(matrix)
+        return probability_ppm(self.late.logit_micro(matrix)) if self.late else _prior_late(matrix)
+
+    def days_late(self, matrix: Floats) -> Int64s:
+        """Return the expected days late. Refuses: FeaturesUneven."""
+        _check(matrix)
+        return self.days.predict(matrix[:, STEADY]) if self.days else _prior_days(matrix)
+
+    def days_band(self, matrix: Floats) -> Band:
+        """Return the days late within which four of five of these rows are expected to be paid.
+
+        Without fitted days all the band is the expectation itself. Refuses: FeaturesUneven.
+        """
+        _check(matrix)
+        if self.days is None:
+            return Band(_prior_days(matrix), _prior_days(matrix))
+        return self.days.band(matrix[:, STEADY])
+
+
+def _check(matrix: Floats) -> None:
+    """Refuse what is no feature matrix."""
+    if matrix.shape[1:] != (len(features.NAMES),) or np.isinf(matrix).any():
+        raise FeaturesUneven(f"{matrix.shape} is no finite matrix of {len(features.NAMES)} features")
 
 
 def _canonical(body: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -189,32 +221,57 @@ def _version_of(text: str) -> str:
     return "mdl_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """What was known at the end of a day, the rows of it to learn from, and how late each was at least."""
+
+    as_of_day: int
+    known: Trades
+    matured: Trades
+    days_late: Int64s
+
+    @property
+    def age_days(self) -> Int64s:
+        """Days from each row's due day to the day of training."""
+        return self.as_of_day - self.matured.due_day.astype(np.int64)
+
+
+def training_rows(history: Trades, *, as_of_day: int) -> TrainingRows:
+    """Return the rows due by the end of `as_of_day`, without the first WARM_UP_DAYS where enough remains."""
+    known = _in_order(history.known_by(as_of_day))
+    matured = known.take(known.due_day <= as_of_day)
+    matured = matured.take(_after_warm_up(matured))
+    # What is still open on the day is at least this late.
+    late = np.minimum(matured.settled_day, as_of_day + 1).astype(np.int64) - matured.due_day
+    return TrainingRows(as_of_day, known, matured, late)
+
+
 def train(history: Trades, *, as_of_day: int, horizon_days: int = 30) -> Model:
     """Train on what was known at the end of `as_of_day`, from labels that had matured by then.
 
     A row is a label for "more than h days late" once due_day + h <= as_of_day (h: `horizon_days`, and 0 for
     late at all), settled or not; its features are those of its own issue day. The same facts give the same
-    bytes, whatever came later. The first WARM_UP_DAYS are left out where enough remains. Heads with fewer
-    than 30 outcomes of either kind stay unfitted, and the card says so. Refuses: HorizonOutOfRange.
+    bytes, whatever came later. Heads with fewer than 30 outcomes of either kind stay unfitted, and the card
+    says so. Refuses: HorizonOutOfRange.
     """
+    rows = training_rows(history, as_of_day=as_of_day)
+    return fit(rows, matrix=features.build(rows.known, asked=rows.matured), horizon_days=horizon_days)
+
+
+def fit(rows: TrainingRows, *, matrix: Floats, horizon_days: int) -> Model:
+    """Fit all heads on the features of the matured rows. Refuses: HorizonOutOfRange."""
     if horizon_days < 1:
         raise HorizonOutOfRange(f"{horizon_days} days")
-    known = _in_order(history.known_by(as_of_day))
-    matured = known.take(known.due_day <= as_of_day)
-    matured = matured.take(_after_warm_up(matured))
-    matrix = features.build(known, asked=matured)
-    # What is still open on the day is at least this late.
-    seen_late = np.minimum(matured.settled_day, as_of_day + 1).astype(np.int64) - matured.due_day
-    old = matured.due_day + horizon_days <= as_of_day
-    age_days = as_of_day - matured.due_day.astype(np.int64)
+    age_days = rows.age_days
+    old = age_days >= horizon_days
     serious, serious_facts = _fit_head(
-        matrix[old], events=seen_late[old] > horizon_days, recent=age_days[old] < horizon_days + RECENT_DAYS
+        matrix[old], events=rows.days_late[old] > horizon_days, recent=age_days[old] < horizon_days + RECENT_DAYS
     )
-    late, late_facts = _fit_head(matrix, events=seen_late > 0, recent=age_days < RECENT_DAYS)
-    days = DaysForest.fit(matrix[old][:, STEADY], days_late=seen_late[old]) if late and old.any() else None
+    late, late_facts = _fit_head(matrix, events=rows.days_late > 0, recent=age_days < RECENT_DAYS)
+    days = fit_days(rows, matrix=matrix, old=old) if late and old.any() else None
     card = {
         "kind": "prior" if serious is None else "scorecard",
-        "as_of_day": as_of_day,
+        "as_of_day": rows.as_of_day,
         "horizon_days": horizon_days,
         "serious": serious_facts,
         "late": late_facts,
@@ -222,6 +279,16 @@ def train(history: Trades, *, as_of_day: int, horizon_days: int = 30) -> Model:
         "lgd": "prior",
     }
     return Model(serious=serious, late=late, days=days, card=card)
+
+
+def fit_days(rows: TrainingRows, *, matrix: Floats, old: Bools, trees: int = TREES) -> DaysForest:
+    """Fit days late on the chosen rows."""
+    return DaysForest.fit(
+        matrix[old][:, STEADY],
+        days_late=rows.days_late[old],
+        day=rows.matured.issue_day[old].astype(np.int64),
+        trees=trees,
+    )
 
 
 def _in_order(history: Trades) -> Trades:
@@ -235,7 +302,7 @@ def _after_warm_up(matured: Trades) -> Bools:
     return warm if 2 * int(warm.sum()) >= len(matured) else np.ones_like(warm)
 
 
-def _enough(events: Bools) -> bool:
+def enough(events: Bools) -> bool:
     """Return whether there are EVENTS_MIN outcomes of either kind."""
     bad = int(events.sum())
     return min(bad, len(events) - bad) >= EVENTS_MIN
@@ -244,12 +311,12 @@ def _enough(events: Bools) -> bool:
 def _fit_head(matrix: Floats, *, events: Bools, recent: Bools) -> tuple[Head | None, dict[str, Any]]:
     """Fit one head where there are outcomes enough, and tell what it was made of."""
     facts: dict[str, Any] = {"rows": len(events), "events": int(events.sum())}
-    if not _enough(events):
+    if not enough(events):
         return None, facts | {"kind": "prior", "why": "too_few_outcomes"}
     head = Head.fit(matrix, events=events, names=STEADY_NAMES)
-    shifted = _enough(events[recent])
+    shifted = enough(events[recent])
     if shifted:
-        head.shift(matrix[recent], events=events[recent])
+        head.shift(matrix[recent], events=events[recent], prior_events=SHIFT_PRIOR_EVENTS)
     silent = {STEADY_NAMES[at]: why for at, why in head.card.dropped_.items()}
     return head, facts | {"kind": "scorecard", "dropped": silent, "shifted": shifted}
 

@@ -43,6 +43,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "payer_overdue_share",
         "payer_overdue_oldest_days",
         "payer_serious_open_count",
+        *(f"payer_open_over_{days}_{what}" for days in (7, 15, 45, 60) for what in ("count", "face_minor", "share")),
     ),
     "payer_open_exposure": ("payer_open_count", "payer_open_face_minor"),
     "payer_relation": (
@@ -52,7 +53,14 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "payer_gap_days",
         "payer_issued_30d",
     ),
-    "invoice_size": ("face_minor", "face_to_payer_mean"),
+    "invoice_size": (
+        "face_minor",
+        "face_to_payer_mean",
+        "payer_size_late_share",
+        "payer_size_serious_share",
+        "seller_size_late_share",
+        "seller_size_serious_share",
+    ),
     "invoice_terms": (
         "tenor_days",
         "same_tenor_late_share",

@@ -1,4 +1,4 @@
-"""A scorecard as a scikit-learn classifier: monotone bins, weight of evidence, logistic; exact reasons."""
+"""A scorecard as a scikit-learn classifier: monotone bins, boosted points, exact reasons."""
 
 import json
 from collections.abc import Sequence
@@ -6,20 +6,23 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from scoring.binning import Bins, Direction, Floats, fit_bins
+from scoring.boosting import grow
+from scoring.calibration import shift
 from scoring.errors import ScoringError
 from scoring.facts import Bools, Int64s
 from scoring.odds import MICRO
 
 LN2_MICRO = 693_147
-FORMAT = 1
-SHIFT_STEPS = 30
+FORMAT = 2
+ROWS_AT_ONCE = 4_096
+LEAF_ROWS = 40
+"""Either side of a step holds at least so many training rows."""
 
 
 class NotBinary(ScoringError):
@@ -41,25 +44,29 @@ class ScorecardUnreadable(ScoringError):
 
 
 class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the bases have no types
-    """Logistic regression on the weights of evidence of monotone tree bins.
+    """The sum of one step function per feature, fitted together by boosting over monotone tree bins.
 
-    Coefficients are kept at or above zero, so a riskier bin never improves a score. Missing values are a bin
-    of their own. After `fit`, each bin holds its contribution to the log-odds in integer millionths: a row's
-    score is their exact sum plus the intercept, and its reasons are those same integers. Features left
-    without a split or without weight are named in `dropped_` with why, never silently.
+    Every step of the boosting splits one feature's bins once and is shrunk, so that features which say the same
+    share the weight; steps that would turn a bin's risk against the feature's direction are not taken. Missing
+    values are a bin of their own. After `fit`, each bin holds its contribution to the log-odds in integer
+    millionths, centred on the training rows: a row's score is their exact sum plus the intercept, and its
+    reasons are those same integers. Features left without a split or without weight are named in `dropped_`
+    with why, never silently.
 
-    Parameters: `directions`, one of up/down/auto/free per feature (None: auto for all); `max_bins` per
-    feature without the missing one; `min_bin_share` of rows; `penalty`, the L2 weight in rows; `base_points`
-    at `base_odds` good to one bad, and `points_to_double` those odds.
+    Parameters: `directions`, one of up/down/auto/free per feature (None: auto for all); `max_bins` per feature
+    without the missing one; `min_bin_share` of rows; `rounds` of `learning_rate`, with the L2 weight `penalty`
+    on each step; `base_points` at `base_odds` good to one bad, and `points_to_double` those odds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - scikit-learn keeps parameters one by one
         self,
         *,
         directions: Sequence[Direction] | None = None,
         max_bins: int = 10,
-        min_bin_share: float = 0.02,
-        penalty: float = 30.0,
+        min_bin_share: float = 0.005,
+        rounds: int = 150,
+        learning_rate: float = 0.08,
+        penalty: float = 20.0,
         base_points: int = 600,
         base_odds: int = 50,
         points_to_double: int = 20,
@@ -68,6 +75,8 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
         self.directions = directions
         self.max_bins = max_bins
         self.min_bin_share = min_bin_share
+        self.rounds = rounds
+        self.learning_rate = learning_rate
         self.penalty = penalty
         self.base_points = base_points
         self.base_odds = base_odds
@@ -104,26 +113,45 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
             )
             for at, way in enumerate(self._directions(values.shape[1]))
         ]
-        evidence = np.column_stack([bins.evidence[bins.index(values[:, at])] for at, bins in enumerate(self.bins_)])
-        weights, intercept = _fit_logistic(evidence, events=events, penalty=self.penalty)
+        steps, intercept = self._boosted(values, events=events)
         self.intercept_micro_ = _micro(np.array([intercept]))[0]
-        self.contributions_micro_ = [
-            _micro(weight * bins.evidence) for weight, bins in zip(weights, self.bins_, strict=True)
-        ]
+        self.contributions_micro_ = [_micro(per_bin) for per_bin in steps]
         self.dropped_ = _dropped(self.bins_, contributions=self.contributions_micro_)
         return self
 
-    def shift_intercept(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
-        """Move the intercept until the mean chance over these rows is their rate. Refuses: NotBinary."""
-        logit = self.decision_function(X)
-        rate = float((np.asarray(y) == self.classes_[1]).mean())
-        if not 0 < rate < 1:
+    def _boosted(self, values: Floats, *, events: Bools) -> tuple[list[Floats], float]:
+        """Return each feature's log-odds per bin, centred on the rows, and the intercept."""
+        index = [bins.index(values[:, at]) for at, bins in enumerate(self.bins_)]
+        codes = np.column_stack([_code(at, bins=bins) for at, bins in zip(index, self.bins_, strict=True)])
+        turns = {"up": 1, "down": -1, "auto": 0, "free": 0}
+        learner = grow(
+            codes, events=events, min_leaf_rows=LEAF_ROWS, max_iter=self.rounds, learning_rate=self.learning_rate,
+            max_leaf_nodes=2, l2_regularization=self.penalty, random_state=0,
+            monotonic_cst=[turns[bins.direction] if len(bins.cuts) else 0 for bins in self.bins_],
+        )  # fmt: skip
+        # Trees of one split add up by feature: what a bin adds is what changes when nothing but it does.
+        sizes = [len(bins.cuts) + 2 for bins in self.bins_]
+        probes = np.zeros((1 + sum(sizes), len(sizes)))
+        ends = 1 + np.cumsum(sizes)
+        for at, (bins, size, end) in enumerate(zip(self.bins_, sizes, ends, strict=True)):
+            probes[end - size : end, at] = _code(np.arange(size), bins=bins)
+        logit = learner.decision_function(probes)
+        steps, intercept = [], float(logit[0])
+        for rows, size, end in zip(index, sizes, ends, strict=True):
+            counts = np.bincount(rows, minlength=size)
+            added = np.where(counts > 0, logit[end - size : end] - logit[0], 0.0)
+            centre = float((counts * added).sum() / counts.sum())
+            steps.append(np.where(counts > 0, added - centre, 0.0))
+            intercept += centre
+        return steps, intercept
+
+    def shift_intercept(self, X: ArrayLike, y: ArrayLike, *, prior_events: float = 0.0) -> Self:  # noqa: N803 - scikit-learn's name
+        """Move the intercept towards the rate of these rows (see `calibration.shift`). Refuses: NotBinary."""
+        events = np.asarray(y) == self.classes_[1]
+        if not 0 < events.mean() < 1:
             raise NotBinary("the rows to shift to hold one class only")
-        shift = 0.0
-        for _ in range(SHIFT_STEPS):  # Newton; the mean is smooth and rising in the shift
-            chance = expit(logit + shift)
-            shift += float(np.clip((rate - chance.mean()) / (chance * (1 - chance)).mean(), -1, 1))
-        self.intercept_micro_ += _micro(np.array([shift]))[0]
+        moved = shift(self.decision_function(X), events=events, prior_events=prior_events)
+        self.intercept_micro_ += _micro(np.array([moved]))[0]
         return self
 
     def _directions(self, features: int) -> Sequence[Direction]:
@@ -133,10 +161,15 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
             raise DirectionsUneven(f"{features} features need as many directions of up, down, auto or free")
         return ways
 
-    def bin_index(self, X: ArrayLike) -> Int64s:  # noqa: N803 - scikit-learn's name
-        """Return the (n, k) bin of each value; the last bin of a feature is the missing one."""
+    def _values(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
+        """Return a table as the fitted card reads it; another width and infinite values are refused by scikit-learn."""
         check_is_fitted(self)
         values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64, reset=False)
+        return np.asarray(values, dtype=np.float64)
+
+    def bin_index(self, X: ArrayLike) -> Int64s:  # noqa: N803 - scikit-learn's name
+        """Return the (n, k) bin of each value; the last bin of a feature is the missing one."""
+        values = self._values(X)
         index = np.empty(values.shape, dtype=np.int64, order="F")
         for at, bins in enumerate(self.bins_):
             index[:, at] = bins.index(values[:, at])
@@ -152,7 +185,14 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
 
     def logit_micro(self, X: ArrayLike) -> Int64s:  # noqa: N803 - scikit-learn's name
         """Return the log-odds of the bad class in integer millionths: intercept plus contributions."""
-        return np.asarray(self.contributions(X).sum(axis=1) + self.intercept_micro_, dtype=np.int64)
+        values = self._values(X)
+        total = np.full(len(values), self.intercept_micro_, dtype=np.int64)
+        speaking = [at for at, per_bin in enumerate(self.contributions_micro_) if per_bin.any()]
+        for start in range(0, len(values), ROWS_AT_ONCE):
+            rows = np.asfortranarray(values[start : start + ROWS_AT_ONCE])
+            for at in speaking:
+                total[start : start + ROWS_AT_ONCE] += self.contributions_micro_[at][self.bins_[at].index(rows[:, at])]
+        return total
 
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
         """Return the log-odds of the second class."""
@@ -246,20 +286,6 @@ def _dropped(bins: list[Bins], *, contributions: list[Int64s]) -> dict[int, str]
     return {at: "no_weight" if len(bins[at].cuts) else "no_split" for at in silent}
 
 
-def _fit_logistic(evidence: Floats, *, events: Bools, penalty: float) -> tuple[Floats, float]:
-    """Return the L2-penalised logistic weights, all at or above zero, and the intercept."""
-    bad = events.astype(np.float64)
-    design = np.column_stack((evidence, np.ones(len(bad))))
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        # einsum sums in one order on one thread, unlike BLAS: the same input gives the same bytes.
-        logit = np.einsum("ij,j->i", design, weights)
-        value = np.logaddexp(0.0, logit).sum() - (bad * logit).sum() + 0.5 * penalty * (weights[:-1] @ weights[:-1])
-        slope = np.einsum("ij,i->j", design, expit(logit) - bad)
-        slope[:-1] += penalty * weights[:-1]
-        return float(value), slope
-
-    start = np.append(np.zeros(evidence.shape[1]), np.log(bad.mean() / (1 - bad.mean())))
-    bounds = [(0.0, None)] * evidence.shape[1] + [(None, None)]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 300})
-    return found.x[:-1], float(found.x[-1])
+def _code(index: Int64s, *, bins: Bins) -> Floats:
+    """Return bins as the learner sees them: their number, the missing one as NaN."""
+    return np.where(index == len(bins.cuts) + 1, np.nan, index.astype(np.float64))

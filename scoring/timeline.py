@@ -36,9 +36,12 @@ class Timeline:
     """Events sorted by group, day and value, with prefix sums of integer columns."""
 
     def __init__(self, group: Int64s, *, day: Int64s, **columns: Int64s) -> None:
-        """Sort the events; ties on a day are broken by the columns, so that input order cannot matter."""
+        """Sort the events; ties on a day are broken by the first column, the only one to ask `newest` about.
+
+        All other answers begin and end between days, so input order cannot matter.
+        """
         key = group * SPAN + day
-        order = np.lexsort((*reversed(columns.values()), key)) if columns else np.argsort(key, kind="stable")
+        order = np.lexsort((next(iter(columns.values())), key)) if columns else np.argsort(key, kind="stable")
         self.key = key[order]
         self.columns = {name: column[order] for name, column in columns.items()}
         self.sums = {

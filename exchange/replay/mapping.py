@@ -17,7 +17,7 @@ A TOML file with `[fields]`, one entry per field: a column name, or a table with
 
 A blank cell is a missing value unless `if_empty` says what to read. `[file]` may set `form`, `delimiter` and
 `encoding`; `[hidden]` names columns kept for judging and never sent; `[statement_years]` reads firm-years
-(see `StatementYears`).
+(see `StatementYears`) and `[statements]` says which column holds which item of their statements (a backtest's).
 """
 
 import tomllib
@@ -49,7 +49,7 @@ REQUIRED = (
     *("product", "currency", "issue_date", "due_date"),
 )
 DERIVED = frozenset({"invoice_number", "issue_date", "due_date", "settled_date"})
-_SECTIONS = frozenset({"file", "fields", "hidden", "statement_years"})
+_SECTIONS = frozenset({"file", "fields", "hidden", "statement_years", "statements"})
 _MAX_TENOR_DAYS = 3660
 
 
@@ -131,6 +131,7 @@ class FileMapping:
     fields: Mapping[str, FieldSpec]
     hidden: Mapping[str, str] = field(default_factory=dict)
     statement_years: StatementYears | None = None
+    statements: Mapping[str, str] = field(default_factory=dict)
     form: str | None = None
     delimiter: str = ","
     encoding: str = "utf-8-sig"
@@ -150,13 +151,17 @@ CANONICAL = FileMapping(fields={name: FieldSpec(column=name) for name in FIELDS 
 
 def load_mapping(path: Path) -> FileMapping:
     """Read and check a mapping file. Raises a `MappingRefused` that says what to do."""
+    return mapping_from(load_document(path))
+
+
+def load_document(path: Path) -> dict[str, Any]:
+    """Read a mapping file without checking it. Refuses: MappingUnreadable."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MappingUnreadable(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or nested without end
         raise MappingUnreadable(f"{path} is not a TOML file: {error}") from None
-    return mapping_from(document)
 
 
 def mapping_from(document: Mapping[str, Any]) -> FileMapping:
@@ -169,10 +174,12 @@ def mapping_from(document: Mapping[str, Any]) -> FileMapping:
             raise BadOption(f"[statement_years] makes {', '.join(clash)} itself: take it out of [fields]")
         specs |= {name: FieldSpec(column=f"statement_years.{name}") for name in sorted(DERIVED)}
     _check_complete(specs)
-    hidden = _table(document, "hidden")
-    for name, column in hidden.items():
-        _check_text(column, f"hidden.{name}")
-    return FileMapping(fields=specs, hidden=hidden, statement_years=years, **_file_options(_table(document, "file")))
+    hidden, statements = _table(document, "hidden"), _table(document, "statements")
+    for section, columns in (("hidden", hidden), ("statements", statements)):
+        for name, column in columns.items():
+            _check_text(column, f"{section}.{name}")
+    options = _file_options(_table(document, "file"))
+    return FileMapping(fields=specs, hidden=hidden, statement_years=years, statements=statements, **options)
 
 
 def _flat_fields(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""The challenger: a well-behaved estimator whose file holds plain numbers and is refused when anything is off."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from scoring import boosting, challenger, evaluation, model_file
+from scoring.challenger import Challenger
+
+Floats = NDArray[np.float64]
+
+
+def table(*, rows: int = 2_000, seed: int = 3) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return four columns (rising, an interaction's two, one with gaps) and the events they cause."""
+    chance = np.random.default_rng(seed)
+    values = chance.normal(size=(rows, 4))
+    logit = -2 + values[:, 0] + 1.5 * values[:, 1] * values[:, 2]
+    values[chance.random(rows) < 0.3, 3] = np.nan
+    logit += np.isnan(values[:, 3])
+    return values, chance.random(rows) < 1 / (1 + np.exp(-logit))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Challenger:
+    """Return a challenger fitted on `table`."""
+    return Challenger(bags=2).fit(*table())
+
+
+@parametrize_with_checks([Challenger(bags=1, rounds=20)])  # type: ignore[untyped-decorator]  # scikit-learn has no types
+def test_scikit_learn_checks(estimator: Challenger, check: Any) -> None:  # noqa: ANN401 - a partial
+    """scikit-learn's own checks of an estimator pass."""
+    check(estimator)
+
+
+def test_it_learns_what_no_sum_can_say(fitted: Challenger) -> None:
+    """An interaction is ranked well on rows not seen before."""
+    values, events = table(seed=9)
+    assert evaluation.auc(fitted.predict_proba(values)[:, 1], outcome=events) > 0.8
+
+
+def test_same_rows_same_bytes(fitted: Challenger) -> None:
+    """Fitted twice, read back and scored row by row: the same text and the same bits."""
+    values, _ = table(rows=50, seed=5)
+    again = Challenger.from_json(fitted.to_json())
+    assert Challenger(bags=2).fit(*table()).to_json() == fitted.to_json() == again.to_json()
+    whole = fitted.predict_proba(values)
+    assert again.predict_proba(values).tobytes() == whole.tobytes()
+    assert np.vstack([again.predict_proba(values[at : at + 1]) for at in range(50)]).tobytes() == whole.tobytes()
+
+
+def test_rows_beyond_a_chunk_are_scored_alike(fitted: Challenger) -> None:
+    """What is scored in parts is scored as if alone."""
+    values, _ = table(rows=challenger.ROWS_AT_ONCE + 3)
+    assert (fitted.predict_proba(values)[-3:] == fitted.predict_proba(values[-3:])).all()
+
+
+def test_directions_hold() -> None:
+    """A feature said to raise risk never lowers it."""
+    values, events = table()
+    made = Challenger(bags=1, directions=[1, 0, 0, 0]).fit(values, events)
+    rising = np.zeros((50, 4))
+    rising[:, 0] = np.linspace(-3, 3, 50)
+    assert (np.diff(made.decision_function(rising)) >= 0).all()
+
+
+def test_gaps_never_seen_are_scored(fitted: Challenger) -> None:
+    """A column of nothing but gaps can be fitted, and any gap scored."""
+    values, events = table()
+    values[:, 0] = np.nan
+    made = Challenger(bags=1).fit(values, events)
+    assert np.isfinite(made.predict_proba(np.full((2, 4), np.nan))).all()
+    assert np.isfinite(fitted.predict_proba(np.full((2, 4), np.nan))).all()
+
+
+def test_one_class_is_refused() -> None:
+    """A target of one class cannot be fitted."""
+    values, _ = table(rows=50)
+    with pytest.raises(challenger.ChallengerNotBinary) as caught:
+        Challenger().fit(values, np.zeros(50))
+    assert caught.value.code == "challenger_target_not_binary"
+
+
+def rewritten(made: Challenger, damage: Any) -> str:  # noqa: ANN401 - a lambda
+    """Return the file with its body damaged under a fitting hash."""
+    body = json.loads(made.to_json())["content"]["body"]
+    damage(body)
+    return model_file.write(challenger.KIND, body)
+
+
+@pytest.mark.parametrize(
+    ("damage", "refusal"),
+    [
+        (lambda body: body.pop("classes"), model_file.ModelFileUnreadable),
+        (lambda body: body["parameters"].update(unheard_of=1), model_file.ModelFileUnreadable),
+        (lambda body: body["bags"][0].pop("baseline"), boosting.TreesUnreadable),
+        (lambda body: body["bags"][0]["trees"][0]["left"].pop(), boosting.TreesUnreadable),
+        (lambda body: body["bags"][0]["trees"][0]["left"].__setitem__(0, 0), boosting.TreesUnreadable),
+        (lambda body: body["bags"][0]["trees"][0]["right"].__setitem__(0, 10**6), boosting.TreesUnreadable),
+        (lambda body: body["bags"][0]["trees"][0]["feature_idx"].__setitem__(0, 4), boosting.TreesUnreadable),
+    ],
+)
+def test_damaged_files_are_refused(fitted: Challenger, damage: Any, refusal: type[Exception]) -> None:  # noqa: ANN401 - a lambda
+    """A part missing, a tree that turns back, or one that points outside itself is refused by that part."""
+    with pytest.raises(refusal):
+        Challenger.from_json(rewritten(fitted, damage))
+
+
+def test_files_of_other_hash_kind_or_library_are_refused(fitted: Challenger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed figure, another estimator's file, no file at all, and one written under another library."""
+    text = fitted.to_json()
+    with pytest.raises(model_file.ModelFileHashMismatch):
+        Challenger.from_json(text.replace('"features":4', '"features":5'))
+    for other in (model_file.write("another", {}), "", "[]", "{}"):
+        with pytest.raises(model_file.ModelFileUnreadable):
+            Challenger.from_json(other)
+    monkeypatch.setattr(model_file, "LIBRARIES", {"numpy": "1.0", "scikit-learn": "0.1"})
+    with pytest.raises(model_file.LibraryMismatch) as caught:
+        Challenger.from_json(text)
+    assert caught.value.code == "model_file_library_mismatch"
