@@ -23,8 +23,10 @@ from ledger.verify.trust import parse_key_set
 _DAY = click.DateTime(["%Y-%m-%d"])
 _PATH = click.Path(path_type=Path)
 _REFRESH_S = 0.1
+CERTIFICATE = "certificate"
 
-_HELP = """Verify FILES without any service: records, tapes, proofs, checkpoints, key sets, packs, copies of the log.
+_HELP = """Verify FILES without any service: records, tapes, proofs, checkpoints, key sets, packs, copies of the log,
+certificates of a clearing.
 
 Each FILE is recognised by its content. Whom to believe is said by --keys or --key, for checkpoints by --policy or
 --log-key; what a file brings along itself is believed only for want of those, and the output says so.
@@ -93,6 +95,8 @@ def make_command(now: Callable[[], datetime] | None = None) -> click.Command:
         except (OSError, LedgerError) as error:
             click.echo(f"Cannot be judged: {error}", err=True)
             sys.exit(output.UNDECIDED)
+        if len(files) > 1 and str(files[0]) == CERTIFICATE and not files[0].exists():
+            files = files[1:]  # `verify certificate FILE` says what FILE is, which FILE says too
         session = Session(beliefs, jobs, Bar() if sys.stderr.isatty() else Progress())
         verify_files(files, session)
         told = _asset(files, given, session) if given["asset"] else None

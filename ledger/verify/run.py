@@ -9,6 +9,7 @@ from typing import IO
 
 from ledger.errors import LedgerError
 from ledger.records import OpenedRecord
+from ledger.verify import certificate
 from ledger.verify.belief import Undecided, judged
 from ledger.verify.holders import Holding, holders_at
 from ledger.verify.lines import GZIP, LONGEST_LINE, Chunk, read_chunks
@@ -27,7 +28,8 @@ from ledger.verify.tape import Job, chains_of, check_lines, key_chain, verify_ta
 ZIP = b"PK\x03\x04"
 _STARTS = ((ZIP, "pack"), (GZIP, "tape"), (b"c2sp.org/tlog-proof", "proof"), (b"{", "json"))
 _SIGNATURE = "\n— ".encode()
-KINDS = ("key set", "pack", "log", "tape", "record", "checkpoint", "proof")
+_CERTIFICATE_STARTS = (b'{"entries":[', b'{"head":{"bound":')
+KINDS = ("key set", "pack", "log", "tape", "record", "checkpoint", "proof", "certificate")
 """In the order of their turn: keys first, then what brings them along, at last what needs them."""
 
 
@@ -106,6 +108,8 @@ def _kind(path: Path) -> str:
     except OSError:
         return "unreadable"
     by_start = next((kind for sign, kind in _STARTS if start.lstrip().startswith(sign)), None)
+    if start.startswith(_CERTIFICATE_STARTS):
+        return "certificate"
     if by_start == "json":
         lines = start.rstrip(b"\n").count(b"\n")
         return "key set" if b'"keys"' in start else "tape" if lines or len(start) == LONGEST_LINE else "record"
@@ -130,10 +134,13 @@ def _verify(kind: str, path: Path, report: FileReport, session: Session) -> None
         verify_log(Folder(path), report, session)
     elif kind == "tape":
         _verify_tape(path, report, session)
+    elif kind == "certificate":
+        session.progress.begin("certificate", total=0)
+        report.counts |= certificate.check(path.read_bytes())
     elif kind == "unreadable":
         raise Undecided("The file cannot be read.")
     else:
-        raise UnknownContent("The file is no record, tape, proof, checkpoint, set of keys, log or pack.")
+        raise UnknownContent("The file is no record, tape, proof, checkpoint, set of keys, log, pack or certificate.")
 
 
 def _verify_tape(path: Path, report: FileReport, session: Session) -> None:

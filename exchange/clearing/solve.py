@@ -1,0 +1,261 @@
+"""From a market to an answer: prices of the limits, a bound, and a placement that keeps every limit."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # publishes none
+
+from exchange.clearing.bound import QUANTUM, Prices, total
+from exchange.clearing.dual import Dual, descend, starts
+from exchange.clearing.exact import whole_market
+from exchange.clearing.market import Ints, Market, Progress, checked, reordered
+from exchange.clearing.pairs import Pairs, blocks, joined
+from exchange.clearing.parts import fill_parts
+from exchange.clearing.placement import Placement
+from exchange.clearing.polish import Polisher
+from exchange.clearing.rounding import round_choices
+from exchange.clearing.rows import Floats, Rows
+
+HEATS = tuple(20_000 / 3**power for power in range(10))
+"""From where nobody's choice is settled to where all but ties are, in bps times days."""
+HOT, WARM = 6, 4
+"""How many heats a sample is enough for; from which one on all receivables count."""
+MILD = 7
+SAMPLE = 16_000
+"""Receivables in the sample that the first prices of a large market come from."""
+FAR, MIDDLE, NEAR = 5_000.0, 2_000.0, 800.0
+"""Pairs that are worth so much less than their receivable's best one are left out: at the sample's prices, at those
+of a warm market, and at the last."""
+SMALL = 4_000
+"""Pairs up to which a market is solved by branch and bound."""
+WIDTH, EXCHANGES = 60, 60
+"""Receivables looked at on each side of an exchange; exchanges in a row."""
+SWEEPS, LAST_SWEEPS = 8, 6
+STRICT, STRICTER = 1.1, 1.25
+"""How much more than its price a unit over a limit costs, and how that grows from sweep to sweep."""
+WORTH_FILLING = 0.2
+"""A pool that would have this part of its least size is filled up to it, if that can be; a smaller one is given up."""
+TRIES, GOOD, TRIED_AGAIN = 3, 0.005, 20_000
+"""How often receivables are rounded, hotter each time, in a market of at most so many, until the gap is good."""
+AWKWARD = 1_000
+"""When more than one pair in so many can only be placed in parts, prices for placing whole are sought as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who gets what: `entries` of (receivable, mandate, amount), in order.
+
+    `prices` are (limit, group, key, price). Value and bound in minor units times bps times days. `complete` is false
+    when it was stopped before its end.
+    """
+
+    entries: tuple[tuple[int, int, int], ...]
+    prices: tuple[tuple[str, int, int, int], ...]
+    value: int
+    bound: int
+    complete: bool
+
+    @property
+    def gap(self) -> float:
+        """How much better the best placement may be at most, as a part of the bound."""
+        return (self.bound - self.value) / self.bound if self.bound else 0.0
+
+
+class Stopped(Exception):
+    """The clearing was asked to stop."""
+
+
+def clear(
+    market: Market, *, seed: bytes, progress: Progress | None = None, stop: Callable[[], bool] | None = None
+) -> Answer:
+    """Place receivables with mandates for the greatest value under all limits.
+
+    Ties and the order of work follow from `seed` alone, which treats equal mandates and equal receivables equally:
+    they are shuffled by it first. `stop` is asked between steps: once it says so the best placement so far is the
+    answer, which keeps every limit and is marked incomplete; before there is one, nothing is placed. Refuses
+    `MarketMalformed` and its kin.
+    """
+    checked(market)
+    receivables = shuffled(len(market.receivables), seed + b"receivables")
+    mandates = shuffled(len(market.mandates), seed + b"mandates")
+    with threadpool_limits(1, user_api="blas"):  # the order of sums, and so every bit, is the same on all machines
+        return _Clearing(reordered(market, receivables, mandates), progress, stop).run(receivables, mandates)
+
+
+def shuffled(count: int, seed: bytes) -> Ints:
+    """A permutation that follows from the seed: places by the splitmix64 of (SHA-256 of the seed) + place."""
+    begin = np.frombuffer(hashlib.sha256(seed).digest()[:8], "<u8")
+    mixed = begin + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")
+
+
+class _Clearing:
+    """One market being cleared."""
+
+    def __init__(self, market: Market, progress: Progress | None, stop: Callable[[], bool] | None) -> None:
+        self.market, self.rows = market, Rows(market)
+        self._progress, self._stop = progress, stop
+        self.prices: Floats = np.zeros(self.rows.size)
+        self.bound = 0
+
+    def run(self, receivables: Ints, mandates: Ints) -> Answer:
+        """The answer, in the order in which the market was given."""
+        placement: Placement | None = None
+        complete = False
+        try:
+            near = self._price()
+            placement = Placement(self.rows, near)
+            self._place(placement)
+            complete = True
+        except Stopped:
+            self._stop = None
+            if placement is not None:
+                self._make_whole(placement)
+        if not self.bound:
+            self.bound = self._screen(None)[1]
+        entries = [] if placement is None else placement.entries()
+        told = sorted((int(receivables[i]), int(mandates[j]), amount) for i, j, amount in entries)
+        return Answer(tuple(told), self._priced(mandates), placement.value() if placement else 0, self.bound, complete)
+
+    def _price(self) -> Pairs:
+        """Find the prices and the bound; the pairs that are worth looking at, at these prices."""
+        held = self.market.receivables
+        count, face = len(held), held.face
+        self._tell("pairs", 0, 0)
+        if count <= 2 * SAMPLE:
+            pairs = joined([pairs for _, pairs in blocks(self.market)])
+            self._descend(Dual(self.rows, pairs), 0, len(HEATS))
+        else:
+            sample = np.arange(SAMPLE)  # they are shuffled
+            pairs = joined([pairs for _, pairs in blocks(self.market, sample)])
+            portion = float(face[sample].sum()) / float(face.sum())
+            self._descend(Dual(self.rows, pairs, portion=portion), 0, HOT)
+            self._descend(Dual(self.rows, self._screen(FAR)[0]), WARM, MILD)
+            self._descend(Dual(self.rows, self._screen(MIDDLE)[0]), MILD - 1, len(HEATS))
+        self.prices = Prices.of(self.rows, self.prices).floats()
+        near, self.bound = self._screen(None if len(pairs) <= SMALL and count <= 2 * SAMPLE else NEAR)
+        return near
+
+    def _place(self, placement: Placement) -> None:
+        """Round, exchange, mend, and fill up with parts."""
+        rows, pairs = self.rows, placement.pairs
+        if 0 < len(pairs) <= SMALL and whole_market(placement):
+            self._tell("exact", 1, 1)
+        fits = np.flatnonzero(rows.fits_alone(pairs))
+        dual, prices = self._whole_prices(pairs, fits)
+        cost = dual.rows.spread @ prices
+        if placement.value():
+            self._polish(Polisher(placement, cost, prices, width=WIDTH, steps=EXCHANGES))
+            return
+        empty, best, most = placement.saved(), placement.saved(), -1
+        for heat in HEATS[: -1 - TRIES : -1]:
+            placement.restore(empty)
+            empty = placement.saved()
+            placement.place(fits[round_choices(dual, prices, dual.smooth(prices, heat)[2])])
+            self._polish(Polisher(placement, cost, prices, width=WIDTH, steps=EXCHANGES))
+            if placement.value() > most:
+                best, most = placement.saved(), placement.value()
+            if self.bound - most <= GOOD * self.bound or len(placement.face) > TRIED_AGAIN:
+                break
+        placement.restore(best)
+
+    def _whole_prices(self, pairs: Pairs, fits: Ints) -> tuple[Dual, Floats]:
+        """Prices at which receivables are rounded: only what can be placed whole counts, and pools get their size."""
+        rows = self.rows
+        dual = Dual(rows, pairs.where(fits))
+        prices = self.prices
+        if (len(pairs) - len(fits)) * AWKWARD > len(pairs):
+            prices = descend(dual, prices, heats=HEATS[MILD - 1 :])
+        shares = dual.smooth(prices, HEATS[-1])[2]
+        pools = np.bincount(dual.pairs.mandate, shares * dual.amount[dual.of], len(self.market.mandates))
+        least = self.market.mandates.min_pool / max(1, int(self.market.receivables.face.sum()))
+        needy = np.flatnonzero((WORTH_FILLING * least < pools) & (pools < least))
+        if not len(needy):
+            return dual, prices
+        dual = Dual(rows.demanding(needy), dual.pairs)
+        return dual, descend(dual, prices, heats=HEATS[WARM:])
+
+    def _polish(self, polisher: Polisher) -> None:
+        placement, every = polisher.placement, range(len(self.market.mandates))
+        strict = STRICT
+        for sweep in range(SWEEPS):
+            self._tell("exchange", sweep, SWEEPS)
+            if not sum(polisher.improve(mandate, strict=strict) for mandate in every):
+                break
+            strict *= STRICTER
+        for mandate in every:
+            if placement.broken(mandate):
+                self._tell("settle", mandate, len(every))
+                polisher.repair(mandate, strict=strict)
+        for attempt in range(2):
+            for mandate in every:
+                polisher.mend(mandate)
+            for sweep in range(LAST_SWEEPS):
+                self._tell("improve", sweep, LAST_SWEEPS)
+                if not sum(polisher.improve(mandate, strict=strict) for mandate in every):
+                    break
+            if not self._close_small(polisher) and attempt == 0:
+                break
+        fill_parts(placement)
+
+    def _close_small(self, polisher: Polisher) -> int:
+        """Empty the pools that stayed below their least size; how many."""
+        placement = polisher.placement
+        least = self.market.mandates.min_pool.tolist()
+        small = [mandate for mandate, size in enumerate(least) if 0 < placement.sums[mandate] < size]
+        for mandate in small:
+            polisher.settle(mandate)
+            if placement.broken(mandate) or placement.sums[mandate] < least[mandate]:
+                placement.clear(mandate)
+                polisher.closed.add(mandate)
+        return len(small)
+
+    def _make_whole(self, placement: Placement) -> None:
+        """Stopped half-way: take out whatever breaks a limit."""
+        cost = self.rows.spread @ self.prices
+        polisher = Polisher(placement, cost, self.prices, width=WIDTH, steps=EXCHANGES)
+        for mandate in range(len(self.market.mandates)):
+            polisher.mend(mandate)
+        self._close_small(polisher)
+
+    def _screen(self, margin: float | None) -> tuple[Pairs, int]:
+        """The pairs within `margin` of their receivable's best at these prices, and the bound they prove."""
+        prices, kept, best_sum = Prices.of(self.rows, self.prices), [], 0
+        done, count = 0, len(self.market.receivables)
+        for block, pairs in blocks(self.market):
+            self._tell("screen", done, count)
+            block_sum, worth = prices.of_receivables(pairs)
+            best_sum += block_sum
+            done += len(block)
+            if margin is None or not len(pairs):
+                kept.append(pairs)
+                continue
+            begins = starts(pairs)
+            best = np.maximum(np.maximum.reduceat(worth, begins), 0)
+            floor = np.repeat(best, np.diff(begins, append=len(pairs))) - margin * QUANTUM * 1000
+            kept.append(pairs.where(worth >= floor))
+        return joined(kept), total(prices, best_sum)
+
+    def _descend(self, dual: Dual, begin: int, end: int) -> None:
+        for place in range(begin, end):
+            self._tell("prices", place, len(HEATS))
+            self.prices = descend(dual, self.prices, heats=HEATS[place : place + 1])
+
+    def _priced(self, mandates: Ints) -> tuple[tuple[str, int, int, int], ...]:
+        """(limit, group, key, price) of every limit that has a price, in the order in which the market was given."""
+        price = Prices.of(self.rows, self.prices).price
+        told = []
+        for at in np.flatnonzero(price).tolist():
+            name, group, key, own = self.rows.name_of(at)
+            told.append((name, int(mandates[group]) if own else group, key, int(price[at])))
+        return tuple(sorted(told))
+
+    def _tell(self, what: str, done: int, of: int) -> None:
+        if self._stop is not None and self._stop():
+            raise Stopped
+        if self._progress is not None:
+            self._progress(what, done, of)
