@@ -2,7 +2,10 @@
 
 from exchange import process, settings
 from exchange.app import create_app
+from exchange.operations.metrics import open_door
 from exchange.services import open_services
 
-app = create_app(open_services(settings.load()))
+services = open_services(settings.load())
+app = create_app(services)
 process.settle_in()
+open_door(services, alive=lambda: True)

@@ -1,9 +1,10 @@
 """The web application: wiring only."""
 
 import json
+import time
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, g, request
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 from sqlalchemy.exc import OperationalError
@@ -12,21 +13,29 @@ from werkzeug.exceptions import HTTPException
 
 from exchange import http
 from exchange.callbacks import api as callbacks
+from exchange.collections import api as collections
 from exchange.console import api as console
 from exchange.corrections import api as corrections
 from exchange.duplicates import api as duplicates
 from exchange.errors import Refusal
 from exchange.funding import api as funding
+from exchange.losses import api as losses
 from exchange.operations import api as operations
+from exchange.operations import metrics
 from exchange.parties import api as parties
+from exchange.parties import oauth
+from exchange.payments import alarm_api as money
+from exchange.payments import api as payments
 from exchange.pools import api as pools
 from exchange.receivables import api as receivables
 from exchange.receivables import pages as confirmation_pages
+from exchange.reconciliation import api as reconciliation
 from exchange.registry import api as registry
 from exchange.reports import api as reports
 from exchange.risk import api as risk
 from exchange.schemas import Problem
 from exchange.services import Services
+from exchange.servicing import api as servicing
 from exchange.settlement import api as settlement
 from exchange.title import api as title
 
@@ -42,11 +51,17 @@ ROOMS = (
     title,
     corrections,
     funding,
+    servicing,
     settlement,
+    losses,
+    payments,
+    money,
+    collections,
+    reconciliation,
     reports,
     operations,
 )
-PUBLIC = (parties, registry, operations, confirmation_pages, console)
+PUBLIC = (oauth, registry, operations, confirmation_pages, console)
 
 DESCRIPTION = """
 The receivables exchange: trade receivables as signed assets, scored, sold to funders and serviced to the end.
@@ -102,6 +117,9 @@ def _wired() -> tuple[Flask, dict[str, Any]]:
         api.register_blueprint(stage.room)
     for stage in PUBLIC:
         app.register_blueprint(stage.public)
+    app.before_request(_begin)
+    app.after_request(http.renew_nonce)
+    app.after_request(_measure)
     app.register_error_handler(Refusal, http.problem_response)
     app.register_error_handler(OperationalError, http.unavailable_response)
     app.register_error_handler(PoolTimeout, http.unavailable_response)
@@ -109,6 +127,16 @@ def _wired() -> tuple[Flask, dict[str, Any]]:
     document = _ordered(api)
     _serve_contract(app, document)
     return app, document
+
+
+def _begin() -> None:
+    g.began = time.monotonic()
+
+
+def _measure(response: Response) -> Response:
+    """Count the request by its operation."""
+    metrics.answered(request.endpoint, status=response.status_code, seconds=time.monotonic() - g.began)
+    return response
 
 
 TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From POST /oauth/token"}
@@ -125,7 +153,7 @@ def _ordered(api: Api) -> dict[str, Any]:
     """The OpenAPI document, with paths and schemas in a fixed order."""
     document: dict[str, Any] = api.spec.to_dict()
     document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
-    document["paths"] = dict(sorted(document["paths"].items()))
+    document["paths"] = dict(sorted((document["paths"] | oauth.DOCUMENTED).items()))
     return document
 
 

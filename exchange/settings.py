@@ -13,6 +13,10 @@ Network = IPv4Network | IPv6Network
 ISSUER = "http://127.0.0.1:8080"
 LOG_NAME = "exchange.localhost/log"
 TIME_ZONE = "Asia/Shanghai"
+METRICS_HOST = "127.0.0.1"
+HIGHEST_PORT = 65_535
+PAYMENT_RAILS = ("files", "sandbox")
+STATEMENT_BYTES = 64 * 1024 * 1024
 
 
 class SettingsError(Exception):
@@ -30,7 +34,11 @@ class Pkcs11:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`home` holds keys and the embedded database; `seed` makes a replay repeat itself byte for byte."""
+    """`home` holds keys and the embedded database; `seed` makes a replay repeat itself byte for byte.
+
+    With `bound_tokens` no access token is worth anything by itself; with `client_certificates` the proxy in front is
+    trusted to say which certificate it verified.
+    """
 
     home: Path
     database_url: str | None = None
@@ -44,6 +52,12 @@ class Settings:
     pkcs11: Pkcs11 | None = None
     guard: str | None = None
     witness_policy: Path | None = None
+    metrics_port: int | None = None
+    metrics_host: str = METRICS_HOST
+    bound_tokens: bool = False
+    client_certificates: bool = False
+    payment_rail: str = "files"
+    statement_bytes: int = STATEMENT_BYTES
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -51,12 +65,13 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environment is None else environment
     seed = env.get("EXCHANGE_SEED")
     virtual_clock = _flag(env, "EXCHANGE_VIRTUAL_CLOCK")
+    issuer = env.get("EXCHANGE_ISSUER", ISSUER)
     if seed is not None and not virtual_clock:
         raise SettingsError("EXCHANGE_SEED makes keys and salts guessable: only with EXCHANGE_VIRTUAL_CLOCK=1")
     return Settings(
         home=Path(env.get("EXCHANGE_HOME", ".exchange")).absolute(),
         database_url=_database_url(env.get("DATABASE_URL")),
-        issuer=env.get("EXCHANGE_ISSUER", ISSUER),
+        issuer=issuer,
         log_name=env.get("EXCHANGE_LOG_NAME", LOG_NAME),
         time_zone=_time_zone(env.get("EXCHANGE_TIME_ZONE", TIME_ZONE)),
         seed=None if seed is None else _integer("EXCHANGE_SEED", seed),
@@ -66,6 +81,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         pkcs11=_pkcs11(env.get("EXCHANGE_PKCS11", "")),
         guard=_guard(env.get("EXCHANGE_GUARD"), database_url=_database_url(env.get("DATABASE_URL"))),
         witness_policy=_path(env.get("EXCHANGE_WITNESS_POLICY")),
+        metrics_port=_port("EXCHANGE_METRICS_PORT", env.get("EXCHANGE_METRICS_PORT")),
+        metrics_host=env.get("EXCHANGE_METRICS_HOST", METRICS_HOST),
+        bound_tokens=_flag(env, "EXCHANGE_BOUND_TOKENS", default=issuer.startswith("https:")),
+        client_certificates=_flag(env, "EXCHANGE_CLIENT_CERTIFICATES"),
+        payment_rail=_rail(env.get("EXCHANGE_PAYMENT_RAIL", "files")),
+        statement_bytes=_bytes("EXCHANGE_STATEMENT_BYTES", env.get("EXCHANGE_STATEMENT_BYTES", f"{STATEMENT_BYTES}")),
     )
 
 
@@ -78,12 +99,19 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "EXCHANGE_TIME_ZONE": settings.time_zone,
         "EXCHANGE_VIRTUAL_CLOCK": str(int(settings.virtual_clock)),
         "EXCHANGE_CONSOLE_OPEN": str(int(settings.console_open)),
+        "EXCHANGE_BOUND_TOKENS": str(int(settings.bound_tokens)),
+        "EXCHANGE_CLIENT_CERTIFICATES": str(int(settings.client_certificates)),
         "EXCHANGE_CALLBACK_NETWORKS": ",".join(map(str, settings.callback_networks)),
+        "EXCHANGE_METRICS_HOST": settings.metrics_host,
+        "EXCHANGE_PAYMENT_RAIL": settings.payment_rail,
+        "EXCHANGE_STATEMENT_BYTES": str(settings.statement_bytes),
     }
     if settings.database_url is not None:
         env["DATABASE_URL"] = settings.database_url
     if settings.seed is not None:
         env["EXCHANGE_SEED"] = str(settings.seed)
+    if settings.metrics_port is not None:
+        env["EXCHANGE_METRICS_PORT"] = str(settings.metrics_port)
     if settings.pkcs11 is not None:
         token = settings.pkcs11
         env["EXCHANGE_PKCS11"] = f"module={token.module};token={token.token};pin-file={token.pin_file}"
@@ -94,8 +122,8 @@ def to_environment(settings: Settings) -> dict[str, str]:
     return env
 
 
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    value = env.get(name, "0")
+def _flag(env: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    value = env.get(name, str(int(default)))
     if value not in {"0", "1"}:
         raise SettingsError(f"{name} is {value!r}: write 1 or 0")
     return value == "1"
@@ -106,6 +134,28 @@ def _integer(name: str, value: str) -> int:
         return int(value)
     except ValueError:
         raise SettingsError(f"{name} is {value!r}: write a whole number") from None
+
+
+def _bytes(name: str, value: str) -> int:
+    size = _integer(name, value)
+    if size < 1:
+        raise SettingsError(f"{name} is {value!r}: write how many bytes a file may have")
+    return size
+
+
+def _rail(value: str) -> str:
+    if value not in PAYMENT_RAILS:
+        raise SettingsError(f"EXCHANGE_PAYMENT_RAIL is {value!r}: write {' or '.join(PAYMENT_RAILS)}")
+    return value
+
+
+def _port(name: str, value: str | None) -> int | None:
+    if not value:
+        return None
+    port = _integer(name, value)
+    if not 0 < port <= HIGHEST_PORT:
+        raise SettingsError(f"{name} is {value!r}: write a port, 1 to {HIGHEST_PORT}")
+    return port
 
 
 def _time_zone(value: str) -> str:

@@ -4,10 +4,14 @@ Any number of workers may run on any number of hosts. What each does is safe wit
 SKIP LOCKED, sealing and publishing hold an advisory lock, and firing is one row a schedule.
 """
 
+import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -19,11 +23,17 @@ from exchange import jobs
 from exchange.callbacks import actions as callbacks
 from exchange.callbacks.delivery import Courier
 from exchange.clock import system_now
+from exchange.collections import jobs as collections
 from exchange.duplicates import jobs as duplicates
 from exchange.funding import jobs as funding
-from exchange.jobs import Handler, Wakes
+from exchange.jobs import Hand, Handler, Wakes
+from exchange.losses import jobs as losses
+from exchange.operations import metrics
+from exchange.parties import jobs as parties
+from exchange.payments import jobs as payments
 from exchange.pools import jobs as pools
 from exchange.receivables import jobs as receivables
+from exchange.reconciliation import jobs as reconciliation
 from exchange.registry import sealing
 from exchange.registry.witnesses import Asking
 from exchange.risk import jobs as risk
@@ -33,6 +43,7 @@ from exchange.settlement import jobs as settlement
 from exchange.title import jobs as title
 
 HANDLERS: dict[str, Handler] = {
+    "parties.forget": parties.forget,
     "receivables.deem": receivables.deem,
     "duplicates.screen": duplicates.screen,
     "risk.score": risk.score,
@@ -46,46 +57,127 @@ HANDLERS: dict[str, Handler] = {
     "funding.purchase": funding.purchase,
     "servicing.close_day": servicing.close_day,
     "servicing.close_assets": servicing.close_assets,
+    "servicing.accrue": servicing.accrue,
+    "servicing.leave_offers": servicing.leave_offers,
     "settlement.match_lines": settlement.match_lines,
     "settlement.take_back": settlement.take_back,
+    "settlement.collect_debts": settlement.collect_debts,
+    "losses.follow": losses.follow,
+    "losses.give_up": losses.give_up,
+    "losses.give_up_assets": losses.give_up_assets,
+    "payments.propose": payments.propose,
+    "payments.send": payments.send,
+    "payments.answer": payments.answer,
+    "payments.confirm": payments.confirm,
+    "payments.watch": payments.watch,
+    "collections.follow": collections.follow,
+    "collections.step": collections.step,
+    "collections.step_cases": collections.step_cases,
+    "reconciliation.reconcile": reconciliation.reconcile,
+    "reconciliation.go_on": reconciliation.go_on,
 }
 
 SCHEDULE: dict[str, str] = {
     "receivables.deem": "10 0 * * *",
+    "parties.forget": "30 3 * * *",
     "pools.round": "0 10 * * *",
     "funding.cut_off": "0 14 * * *",
+    "payments.propose": "30 15 * * *",
+    "payments.send": "55 15 * * *",
+    "payments.answer": "0 17 * * *",
+    "payments.watch": "30 21 * * *",
     "servicing.close_day": "0 22 * * *",
+    "losses.give_up": "0 23 * * *",
+    "collections.step": "30 22 * * *",
+    "reconciliation.reconcile": "30 23 * * *",
 }
 """When each job is due, in the exchange's time zone (cron: minute, hour, day, month, weekday)."""
 
 TICK_SECONDS = 15
 IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.01
+PATIENCE_SECONDS = 30.0
+"""So long work may take before another loop sees to what waits behind it."""
+GIVE_UP_SECONDS = 600.0
+"""So long before it is given up: as long as the database lets a transaction idle."""
+MOST_LOOPS = 8
+STOP_SECONDS = 25.0
+"""So long what is in hand may take to finish once the worker is told to stop: less than those wait who then kill it."""
+BEAT_SECONDS = 10.0
+WATCH_SECONDS = 0.1
 LEADER = text("SELECT pg_try_advisory_xact_lock(hashtext('worker.leader'))")
 
 log = structlog.get_logger()
 
 
+class Loops:
+    """The loops that work, and a watch over them: while one hangs on a piece another sees to the rest."""
+
+    def __init__(self, services: Services, *, wake: threading.Event, stop: threading.Event) -> None:
+        self._services, self._wake, self._stop = services, wake, stop
+        self._given_up: set[float] = set()
+        self.hands: list[Hand] = []
+
+    def step(self, hand: Hand) -> bool:
+        """Do the next piece of work; False when there is none."""
+        done = jobs.run_one(self._services, HANDLERS, hand=hand)
+        if done:
+            metrics.worked(hand.job, seconds=hand.seconds, failed=hand.failed)
+        return done
+
+    def watch(self) -> None:
+        """Start another loop beside one that takes long, and give up what takes too long. A seed has one order only."""
+        for hand in [hand for hand in self.hands if hand.busy_seconds() > PATIENCE_SECONDS]:
+            work_id, since = hand.work_id, hand.since
+            free = any(other.since is None for other in self.hands)
+            if not free and len(self.hands) < MOST_LOOPS and self._services.settings.seed is None:
+                log.warning("work takes long", job=hand.job, work_id=work_id)
+                self.start()
+            if since is not None and hand.busy_seconds() > GIVE_UP_SECONDS and since not in self._given_up:
+                self._given_up.add(since)
+                jobs.give_up(self._services, hand)
+
+    def start(self) -> threading.Thread:
+        """Start a loop."""
+        hand = Hand()
+        self.hands.append(hand)
+        thread = _thread(Wakes.WORK, lambda: self.step(hand), self._wake, self._stop)
+        thread.start()
+        return thread
+
+    def alive(self) -> bool:
+        """Whether any loop can take more work."""
+        return len(self.hands) < MOST_LOOPS or any(hand.busy_seconds() < GIVE_UP_SECONDS for hand in self.hands)
+
+    def drop(self) -> None:
+        """Undo what is still in hand, so that others find it free at once."""
+        for hand in self.hands:
+            if hand.since is not None:
+                jobs.give_up(self._services, hand)
+
+
 def work(services: Services, *, stop: threading.Event) -> None:
-    """Work until `stop` is set; then finish what is in hand and return."""
+    """Work until `stop` is set; then finish what is in hand, but for `STOP_SECONDS` at most."""
     courier, asking = Courier(services), Asking(services)
+    wakes = {what: threading.Event() for what in Wakes}
+    loops = Loops(services, wake=wakes[Wakes.WORK], stop=stop)
     steps: dict[Wakes, Callable[[], bool]] = {
         Wakes.CLOCK: lambda: _fired(services),
-        Wakes.WORK: lambda: jobs.run_one(services, HANDLERS),
         Wakes.FACTS: lambda: _recorded(services, stop=stop),
         Wakes.MAIL: lambda: bool(courier.deliver()) or courier.busy,
         Wakes.CHECKPOINT: asking.step,
     }
-    wakes = {what: threading.Event() for what in steps}
-    threads = [
-        threading.Thread(target=_loop, args=(what, step, wakes[what], stop), name=what) for what, step in steps.items()
-    ]
-    threads.append(threading.Thread(target=_listen, args=(services, wakes, stop), name="listen"))
-    with courier, asking, _ticking(wakes[Wakes.CLOCK]):
+    threads = [_thread(what, step, wakes[what], stop) for what, step in steps.items()]
+    threads.append(threading.Thread(target=_listen, args=(services, wakes, stop), name="listen", daemon=True))
+    with courier, asking, _ticking(wakes[Wakes.CLOCK]), metrics.door(services, alive=loops.alive):
         for thread in threads:
             thread.start()
+        threads.append(loops.start())
+        _watch(services, loops, stop)
+        until = time.monotonic() + STOP_SECONDS
         for thread in threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
+        loops.drop()
 
 
 def run(services: Services) -> None:
@@ -98,6 +190,31 @@ def run(services: Services) -> None:
     log.info("worker stopped")
 
 
+def _watch(services: Services, loops: Loops, stop: threading.Event) -> None:
+    """Look after the loops, and say now and then that this worker lives, until it is told to stop."""
+    name, started_at = f"{socket.gethostname()}:{os.getpid()}", system_now()
+    due = time.monotonic()
+    while not stop.is_set():
+        try:
+            loops.watch()
+            if time.monotonic() >= due:
+                due = time.monotonic() + BEAT_SECONDS
+                _beat(services, name, started_at)
+        except Exception:
+            log.exception("watch failed")
+        time.sleep(WATCH_SECONDS)  # not `stop.wait`: the signal's handler sets it in this very thread
+
+
+def _beat(services: Services, name: str, started_at: datetime) -> None:
+    with services.database.transaction() as session:
+        jobs.beat(session, worker=name, started_at=started_at, now=system_now())
+
+
+def _thread(name: str, step: Callable[[], bool], wake: threading.Event, stop: threading.Event) -> threading.Thread:
+    """A loop to be started; one that hangs at the very end does not keep the process."""
+    return threading.Thread(target=_loop, args=(name, step, wake, stop), name=name, daemon=True)
+
+
 def _loop(name: str, step: Callable[[], bool], wake: threading.Event, stop: threading.Event) -> None:
     """Do `step` while there is something to do, else wait to be woken. A failure is logged and tried again."""
     while not stop.is_set():
@@ -106,6 +223,7 @@ def _loop(name: str, step: Callable[[], bool], wake: threading.Event, stop: thre
             busy = step()
         except Exception:
             log.exception("step failed", loop=name)
+            metrics.failed_step(name)
             busy = False
         if not busy:
             wake.wait(IDLE_SECONDS)

@@ -14,14 +14,17 @@ from ledger.verify.command import make_command
 
 COMMANDS = {
     "add-client": "exchange.cli.commands:add_client",
+    "backtest": "exchange.replay.backtest:run_backtest",
     "books": "exchange.operations.bookkeeping:group",
     "check": "exchange.cli.commands:run_checks",
+    "clear": "exchange.clearing.command:clear_folder",
     "contract": "exchange.cli.commands:contract",
     "demo": "exchange.cli.commands:demo",
     "export": "exchange.packs.commands:export_command",
     "import": "exchange.packs.commands:import_command",
     "keys": "exchange.registry.commands:group",
     "migrate": "exchange.cli.commands:migrate",
+    "reconcile": "exchange.reconciliation.commands:reconcile",
     "replay": "exchange.cli.commands:run_replay",
     "run": "exchange.cli.commands:run_all",
     "verify": "exchange.cli:verify",

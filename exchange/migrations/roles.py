@@ -31,8 +31,10 @@ NARROWER = {
     "books_resolutions": "SELECT",
     "books_reversals": "SELECT",
     "log_tile": "SELECT, INSERT, UPDATE (hashes)",
+    "dunning_letter": "SELECT, INSERT, UPDATE (sent_on, sent_channel, sent_reference, sent_by, withdrawn_on)",
 }
-"""The books are written by `books_post` with its owner's rights; a tile of the log grows in place."""
+"""The books are written by `books_post` with its owner's rights; a tile of the log grows in place.
+What a letter says stays."""
 OWNED = """
     SELECT relname FROM pg_class
     WHERE relkind = %s AND relnamespace = 'public'::regnamespace AND relowner = current_user::regrole

@@ -1,14 +1,18 @@
 """Every table there is, for Alembic and for the test that migrations match models."""
 
-from exchange import idempotency, jobs
+from exchange import dpop, idempotency, jobs
 from exchange.callbacks import models as callbacks
+from exchange.collections import models as collections
 from exchange.corrections import models as corrections
 from exchange.db import Base
 from exchange.duplicates import models as duplicates
 from exchange.funding import models as funding
+from exchange.losses import models as losses
 from exchange.parties import models as parties
+from exchange.payments import models as payments
 from exchange.pools import models as pools
 from exchange.receivables import models as receivables
+from exchange.reconciliation import models as reconciliation
 from exchange.registry import models as registry
 from exchange.risk import models as risk
 from exchange.servicing import models as servicing
@@ -19,6 +23,7 @@ from ledger.books import tables as books
 from ledger.tables import metadata as ledger_metadata
 
 DEFINED_IN = (
+    dpop,
     idempotency,
     jobs,
     parties,
@@ -33,6 +38,10 @@ DEFINED_IN = (
     funding,
     servicing,
     settlement,
+    reconciliation,
+    losses,
+    payments,
+    collections,
     log_tables,
     books,
 )

@@ -16,6 +16,7 @@ PREPARE = (
     """
     CREATE TEMP TABLE seen ON COMMIT DROP AS
     SELECT asset_id, root_id, held, bought_from, pool_id, offered_minor, until, until IS NULL AS stays, false AS above,
+           known_version,
            coalesce((SELECT min(event.sequence) FROM asset_event AS event
                      WHERE event.asset_id = sight.asset_id AND event.recorded_at >= sight.until), 2147483647) AS before
     FROM (
@@ -23,6 +24,7 @@ PREPARE = (
                min(pool.created_at) FILTER (WHERE bought_on IS NOT NULL) AS bought_from,
                (array_agg(pool.pool_id ORDER BY pool.created_at DESC, pool.pool_id))[1] AS pool_id,
                (array_agg(pool_asset.face_minor ORDER BY pool.created_at DESC, pool.pool_id))[1] AS offered_minor,
+               max(pool_asset.schedule_version) AS known_version,
                CASE WHEN bool_or(claim.pool_id = pool_asset.pool_id) THEN NULL
                     ELSE max(coalesce(released_at, pool.created_at)) END AS until
         FROM pool_asset
@@ -89,7 +91,7 @@ FILES = {
                CASE WHEN held THEN obligor_id ELSE '{WITHHELD[1]}' END AS obligor_id,
                CASE WHEN held THEN invoice_number ELSE '' END AS invoice_number,
                CASE WHEN held THEN documents ELSE '[]' END AS documents,
-               product, currency, face_minor, issue_date, due_date, recourse, submitted_at
+               product, currency, face_minor, issue_date, due_date, recourse, submitted_at, schedule
         FROM receivable JOIN origin USING (asset_id)
     """,  # noqa: S608 - names of ours
     "document": """
@@ -132,11 +134,17 @@ FILES = {
                    AS outstanding_minor,
                CASE WHEN stays THEN encumbered_minor ELSE 0 END AS encumbered_minor,
                CASE WHEN above OR stays THEN state WHEN held THEN 'closed' ELSE 'free' END AS state,
-               CASE WHEN stays THEN own.pool_id WHEN held THEN seen.pool_id END AS pool_id
+               CASE WHEN stays THEN own.pool_id WHEN held THEN seen.pool_id END AS pool_id,
+               CASE WHEN stays THEN schedule_version ELSE known_version END AS schedule_version,
+               stays AND disputed AS disputed
         FROM claim
         JOIN seen USING (asset_id)
         LEFT JOIN pool AS own ON own.pool_id = claim.pool_id AND own.funder_id = %(funder)s
     """,  # noqa: S608 - names of ours
+    "instalment": """
+        SELECT asset_id, version, number, due_date, amount_minor FROM instalment JOIN seen USING (asset_id)
+        WHERE stays OR version <= known_version
+    """,
     "endorsement": """
         SELECT asset_id, hop, from_id, to_id, recourse, effective_date, recorded_at
         FROM endorsement JOIN seen USING (asset_id) WHERE held AND (stays OR recorded_at < until)
@@ -160,7 +168,8 @@ FILES = {
     """,
     "pool_asset": """
         SELECT pool_id, asset_id, pool_asset.mandate_id, face_minor, price_minor, discount_minor, holdback_minor,
-               rate_bps, collected_minor, diluted_minor, bought_on, released_at
+               rate_bps, collected_minor, diluted_minor, written_off_minor, charged_off_on, bought_on, released_at,
+               pool_asset.schedule_version
         FROM pool_asset JOIN pool USING (pool_id) WHERE funder_id = %(funder)s
     """,
     "offer": """
@@ -169,13 +178,33 @@ FILES = {
         FROM offer WHERE funder_id = %(funder)s
     """,
     "servicing_fact": """
-        SELECT asset_id, business_date, kind, days_past_due, outstanding_minor, recorded_at
+        SELECT asset_id, business_date, kind, revision, days_past_due, outstanding_minor, recorded_at
         FROM servicing_fact JOIN seen USING (asset_id) WHERE stays OR recorded_at < until
+    """,
+    "servicing_withdrawal": """
+        SELECT asset_id, business_date, kind, revision, withdrawn_on, recorded_at
+        FROM servicing_withdrawal JOIN seen USING (asset_id) WHERE stays OR recorded_at < until
+    """,
+    "accrual": """
+        SELECT funder_id, currency, business_date, earned_to_date_minor, recorded_at FROM accrual
+        WHERE funder_id = %(funder)s
+    """,
+    "consent_policy": """
+        SELECT funder_id, version, terms, 'withheld' AS set_by, set_at FROM consent_policy WHERE funder_id = %(funder)s
+    """,
+    "forbearance": """
+        SELECT forbearance_id, asset_id, forbearance.root_id, originator_id, funder_id, kind, from_date, until_date,
+               instalments, reason, 'withheld' AS proposed_by, proposed_at, outcome, answer_reason, answered_by,
+               answered_at, effective_on, schedule_version, previous_version, previous_due_date
+        FROM forbearance JOIN seen USING (asset_id)
+        WHERE funder_id = %(funder)s OR (funder_id IS NULL AND held AND (stays OR proposed_at < until))
     """,
     "receipt": """
         SELECT receipt_id, bank_reference, value_date, reversed_on, currency,
                coalesce(share.minor, amount_minor) AS amount_minor,
                coalesce(share.minor, applied_minor) AS applied_minor,
+               CASE WHEN share.minor IS NULL THEN charged_minor ELSE 0 END AS charged_minor,
+               CASE WHEN share.minor IS NULL THEN recovered_minor ELSE 0 END AS recovered_minor,
                payer_name, reference, outcome, asset_id, funder_id, recorded_at
         FROM receipt
         LEFT JOIN seen USING (asset_id)
@@ -193,6 +222,39 @@ FILES = {
     "credit_note": """
         SELECT asset_id, number, amount_minor, reason, issue_date, shortfall_minor, paid_minor, recorded_at
         FROM credit_note JOIN seen USING (asset_id) WHERE held AND (stays OR recorded_at < until)
+    """,
+    "charge": """
+        SELECT charge_id, asset_id, kind, reference, amount_minor, paid_minor, from_date, to_date,
+               CASE WHEN entered_by IS NOT NULL THEN 'withheld' END AS entered_by, recorded_at
+        FROM charge JOIN seen USING (asset_id) WHERE held AND (stays OR recorded_at < until)
+    """,
+    "debt": """
+        SELECT asset_id, cause, reference, creditor_id, debtor_id, funder_id, debt.currency, amount_minor, paid_minor,
+               released_minor, due_date, recorded_at
+        FROM debt JOIN seen USING (asset_id) WHERE held AND funder_id = %(funder)s
+    """,
+    "write_off": """
+        SELECT asset_id, number, cause, reason, amount_minor, funder_minor, recovered_minor, recovered_funder_minor,
+               funder_id, write_off.pool_id, holder_id, business_date,
+               CASE WHEN decided_by IS NOT NULL THEN 'withheld' END AS decided_by, recorded_at
+        FROM write_off JOIN seen USING (asset_id) WHERE held AND funder_id = %(funder)s
+    """,
+    "recovery": """
+        SELECT receipt_id, asset_id, number, recovery.amount_minor, recovery.funder_minor
+        FROM recovery JOIN seen USING (asset_id) JOIN write_off USING (asset_id, number)
+        WHERE held AND stays AND write_off.funder_id = %(funder)s
+    """,
+    "dispute": """
+        SELECT asset_id, number, amount_minor, reason, statement, 'withheld' AS opened_by, opened_on, opened_at,
+               outcome, credited_minor, note_number, finding,
+               CASE WHEN resolved_by IS NOT NULL THEN 'withheld' END AS resolved_by, resolved_at
+        FROM dispute JOIN seen USING (asset_id) WHERE held AND stays
+    """,
+    "repurchase": """
+        SELECT repurchase_id, asset_id, funder_id, holder_id, cause, reason, state, price_minor,
+               'withheld' AS proposed_by, proposed_at, answer,
+               CASE WHEN answered_by IS NOT NULL THEN 'withheld' END AS answered_by, answered_at, done_on
+        FROM repurchase JOIN seen USING (asset_id) WHERE held AND funder_id = %(funder)s
     """,
     "funder_event": """
         SELECT funder_id, sequence, event_id, body, digest, recorded_at FROM funder_event WHERE funder_id = %(funder)s

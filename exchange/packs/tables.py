@@ -10,9 +10,13 @@ from ledger.tables import metadata as ledger_metadata
 
 LEFT_OUT: Mapping[str, str] = {
     "callback_endpoint": "secrets under which callbacks are signed; each funder registers its endpoint anew",
+    "collection_contact.person": "who was spoken to; what was said stays",
+    "payment_promise.promised_by": "who gave the word; the promise stays",
     "controller.identity_sealed": "personal data, sealed under a key that never leaves; the keyed hash stays",
     "idempotency_outcome": "answers kept for repeated requests; they end with this instance",
     "used_assertion": "sign-ins of the last minutes",
+    "worker_heartbeat": "which processes lived here lately",
+    "used_proof": "proofs of the last minutes",
 }
 """Tables and columns that hold secrets, personal data, or nothing that outlives the instance: each with why."""
 

@@ -1,4 +1,7 @@
-"""The whole exchange in child processes: embedded PostgreSQL, API and worker, and none left behind."""
+"""The whole exchange in child processes: embedded PostgreSQL, API and worker, and none left behind.
+
+Not even by a supervisor that is killed with SIGKILL: they are on a leash (`exchange.embedded.leash`).
+"""
 
 import os
 import signal
@@ -23,7 +26,7 @@ from exchange import embedded
 from exchange.auth import Role
 from exchange.jobs import set_virtual_time
 from exchange.migrations import upgrade
-from exchange.parties.actions import register_client
+from exchange.parties.clients import register_client
 from exchange.registry import keys
 from exchange.replay.client import ApiClient, party_key, public_jwk
 from exchange.services import open_services
@@ -34,6 +37,7 @@ LOOPBACK = "127.0.0.1"
 _PROJECT = Path(__file__).parents[2]
 _HEALTHY_WITHIN_SECONDS = 60
 _STOP_WITHIN_SECONDS = 10
+_POSTGRES_STOPS_WITHIN_SECONDS = 60
 _TAIL_LINES = 30
 
 
@@ -49,6 +53,7 @@ class Exchange:
     settings: Settings
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     logs: dict[str, Path] = field(default_factory=dict)
+    leash: embedded.Leash | None = None
 
     def check(self) -> None:
         """Refuse to go on when a child is dead (`ChildDied`)."""
@@ -75,12 +80,13 @@ def running(
     """
     with ExitStack() as stack:
         stack.enter_context(_terminated_like_interrupted())
+        held = stack.enter_context(embedded.leash())
         if settings.database_url is None:
-            url = stack.enter_context(_embedded(settings.home, fresh=fresh_at is not None))
+            url = stack.enter_context(_embedded(settings.home, held, fresh=fresh_at is not None))
             settings = replace(settings, database_url=url)
         port = free_port(port or 0)
         settings = replace(settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),))
-        exchange = Exchange(settings.issuer, settings)
+        exchange = Exchange(settings.issuer, settings, leash=held)
         upgrade(settings.database_url or "")
         if fresh_at is not None:
             _enter_operator(settings, now=fresh_at)
@@ -114,10 +120,12 @@ def operator_client(exchange: Exchange) -> ApiClient:
 
 
 @contextmanager
-def _embedded(home: Path, *, fresh: bool) -> Iterator[str]:
+def _embedded(home: Path, held: embedded.Leash, *, fresh: bool) -> Iterator[str]:
     if fresh and (home / "pg").exists():
         embedded.destroy(home / "pg")
     with embedded.start(home / "pg", durable=not fresh) as server:
+        if server.pid is not None:
+            held.hold(server.pid, by=signal.SIGINT, seconds=_POSTGRES_STOPS_WITHIN_SECONDS)
         if fresh:
             yield embedded.create_database(server.url, DATABASE)
         else:
@@ -179,7 +187,9 @@ def _start(exchange: Exchange, name: str, command: Sequence[str]) -> subprocess.
 
 
 def _spawn(exchange: Exchange, name: str, command: Sequence[str]) -> None:
-    exchange.children[name] = _start(exchange, name, command)
+    child = exchange.children[name] = _start(exchange, name, command)
+    if exchange.leash is not None:
+        exchange.leash.hold(-child.pid, seconds=_STOP_WITHIN_SECONDS)
 
 
 def _wait_healthy(exchange: Exchange) -> None:

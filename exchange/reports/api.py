@@ -7,7 +7,7 @@ from exchange.errors import NotFound
 from exchange.http import Call, Room
 from exchange.registry.queries import chain
 from exchange.reports import queries
-from exchange.reports.schemas import AssetShown, AssetsShown, ChainShown, PositionsShown, SummaryShown
+from exchange.reports.schemas import AssetShown, AssetsShown, ChainShown, PositionsShown, ScheduleShown, SummaryShown
 from exchange.reports.summary import summary
 from exchange.risk.facts import day_number
 from exchange.schemas import PageQuery
@@ -38,6 +38,12 @@ def show_records(call: Call, asset_id: str) -> dict[str, Any]:
         and queries.holds_part(call.session, funder_id=str(call.caller.party_id), asset_id=asset_id)
     )
     return {"items": chain(call.session, asset_id=asset_id, disclosed=disclosed)}
+
+
+@room.operation("/assets/<asset_id>/schedule", roles=READERS, result=ScheduleShown)
+def show_schedule(call: Call, asset_id: str) -> dict[str, Any]:
+    """What of an asset falls due when, and what of it is paid."""
+    return queries.schedule(call.session, asset=_asset(call, asset_id))
 
 
 @room.operation("/positions", roles=[Role.FUNDER], result=PositionsShown)

@@ -6,12 +6,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from exchange.auth import Caller, Role
+from exchange.schedules.schedule import Instalment, average_due_date, bullet, open_instalments, total_minor
 from scoring.grades import NAMES as GRADES
 
 ASSETS = """
     SELECT known.asset_id, receivable.product, receivable.currency,
            coalesce(claim.face_minor, confirmation.face_minor, receivable.face_minor) AS face_minor,
-           receivable.issue_date, coalesce(confirmation.due_date, receivable.due_date) AS due_date, receivable.recourse,
+           receivable.issue_date, coalesce(claim.due_date, confirmation.due_date, receivable.due_date) AS due_date,
+           receivable.recourse,
            receivable.originator_id,
            EXISTS (SELECT FROM supersession WHERE supersession.asset_id = receivable.asset_id) AS superseded,
            CASE WHEN approval.asset_id IS NOT NULL THEN coalesce(approval.outcome, 'awaited') END AS approval,
@@ -33,8 +35,9 @@ ASSETS = """
     LEFT JOIN pool ON pool.pool_id = claim.pool_id
     LEFT JOIN LATERAL (
         SELECT kind FROM servicing_fact
-        WHERE servicing_fact.asset_id = known.asset_id AND days_past_due > 0
-        ORDER BY business_date DESC LIMIT 1
+        LEFT JOIN servicing_withdrawal AS untrue USING (asset_id, business_date, kind, revision)
+        WHERE servicing_fact.asset_id = known.asset_id AND kind NOT LIKE 'reminder%' AND untrue.asset_id IS NULL
+        ORDER BY business_date DESC, kind LIMIT 1
     ) AS performance ON true
 """
 
@@ -77,7 +80,8 @@ def positions(session: Session, *, funder_id: str) -> list[dict[str, Any]]:
         SELECT pool.currency, pool.pool_id, pool.mandate_id, count(*) AS asset_count,
                sum(claim.outstanding_minor)::bigint AS outstanding_minor,
                sum(pool_asset.price_minor)::bigint AS price_minor,
-               sum(pool_asset.price_minor + pool_asset.discount_minor - collected_minor)::bigint AS due_minor
+               sum(pool_asset.price_minor + pool_asset.discount_minor - collected_minor - written_off_minor)::bigint
+                   AS due_minor
         FROM claim
         JOIN pool ON pool.pool_id = claim.pool_id
         JOIN pool_asset ON pool_asset.pool_id = claim.pool_id AND pool_asset.asset_id = claim.asset_id
@@ -85,6 +89,39 @@ def positions(session: Session, *, funder_id: str) -> list[dict[str, Any]]:
         GROUP BY pool.currency, pool.pool_id, pool.mandate_id ORDER BY pool.currency, pool.pool_id
     """)
     return [dict(row) for row in session.execute(query, {"funder_id": funder_id}).mappings()]
+
+
+def schedule(session: Session, *, asset: dict[str, Any]) -> dict[str, Any]:
+    """What of an asset falls due when: its instalments in force, or as submitted before it is listed."""
+    query = text("""
+        SELECT coalesce(claim.schedule_version, 1) AS version,
+               coalesce(claim.due_date, :due_date) AS due_date, number, plan.due_date AS planned, plan.amount_minor
+        FROM (SELECT cast(:id AS text) AS asset_id) AS asked
+        LEFT JOIN claim ON claim.asset_id = asked.asset_id
+        LEFT JOIN LATERAL (
+            SELECT number, instalment.due_date, amount_minor FROM instalment
+            WHERE instalment.asset_id = claim.asset_id AND instalment.version = claim.schedule_version
+            UNION ALL
+            SELECT number, stated.due_date, stated.amount_minor
+            FROM receivable, ROWS FROM (jsonb_to_recordset(schedule) AS (due_date date, amount_minor bigint))
+                WITH ORDINALITY AS stated (due_date, amount_minor, number)
+            WHERE receivable.asset_id = asked.asset_id AND claim.asset_id IS NULL
+        ) AS plan ON true
+        ORDER BY number
+    """)
+    rows = session.execute(query, {"id": asset["asset_id"], "due_date": asset["due_date"]}).all()
+    due = rows[0].due_date
+    whole = tuple(Instalment(row.number, row.planned, row.amount_minor) for row in rows if row.number is not None)
+    whole = whole or bullet(due, amount_minor=asset["face_minor"])
+    owed_minor = asset["outstanding_minor"]
+    paid_minor = 0 if owed_minor is None else total_minor(whole) - owed_minor
+    still = {one.number: one.amount_minor for one in open_instalments(whole, paid_minor=paid_minor)}
+    return {
+        "asset_id": asset["asset_id"],
+        "version": rows[0].version,
+        "average_due_date": average_due_date(whole),
+        "instalments": [one._asdict() | {"open_minor": still.get(one.number, 0)} for one in whole],
+    }
 
 
 def holds_part(session: Session, *, funder_id: str, asset_id: str) -> bool:

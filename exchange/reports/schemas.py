@@ -39,6 +39,28 @@ class AssetsShown(ma.Schema):
     next = ma.fields.String(required=True, allow_none=True)
 
 
+class InstalmentOwed(ma.Schema):
+    """An instalment, and what of it is open: what was paid counts for the oldest."""
+
+    number = ma.fields.Integer(required=True)
+    due_date = ma.fields.Date(required=True)
+    amount_minor = ma.fields.Integer(required=True)
+    open_minor = ma.fields.Integer(required=True)
+
+
+class ScheduleShown(ma.Schema):
+    """What of an asset falls due when. What is due all at once is one instalment.
+
+    `version` counts how often it was scheduled anew, from 1; `average_due_date` is weighted by what was owed, rounded
+    down to a day.
+    """
+
+    asset_id = Id("ast", required=True)
+    version = ma.fields.Integer(required=True)
+    average_due_date = ma.fields.Date(required=True)
+    instalments = ma.fields.List(ma.fields.Nested(InstalmentOwed), required=True)
+
+
 class SignedRecord(ma.Schema):
     """One link of an asset's chain: a JWS, the disclosures the caller may see, and its place in the log."""
 

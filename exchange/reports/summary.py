@@ -65,24 +65,32 @@ LOSSES = """
            count(*) FILTER (WHERE fact.kind = 'default') AS defaulted,
            coalesce(sum(fact.outstanding_minor) FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint
                AS charged_off_minor,
-           coalesce(sum(fact.outstanding_minor - claim.outstanding_minor - coalesce(credited.amount_minor, 0))
+           coalesce(sum(fact.outstanding_minor - claim.outstanding_minor - coalesce(credited.amount_minor, 0)
+                        - coalesce(given_up.amount_minor, 0))
                FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint AS recovered_minor,
            coalesce(sum(held.price_minor + held.discount_minor - held.collected_minor)
                FILTER (WHERE fact.kind = 'charge_off'), 0)::bigint AS funder_loss_minor
     FROM servicing_fact AS fact
+    LEFT JOIN servicing_withdrawal AS untrue USING (asset_id, business_date, kind, revision)
     JOIN claim ON claim.asset_id = fact.asset_id
     LEFT JOIN pool_asset AS held ON held.asset_id = claim.asset_id AND held.bought_on IS NOT NULL
     LEFT JOIN LATERAL (
         SELECT sum(amount_minor) AS amount_minor FROM credit_note
         WHERE credit_note.asset_id = fact.asset_id AND credit_note.recorded_at >= fact.recorded_at
     ) AS credited ON true
-    WHERE fact.kind IN ('default', 'charge_off')
+    LEFT JOIN LATERAL (
+        SELECT sum(amount_minor - recovered_minor) AS amount_minor FROM write_off
+        WHERE write_off.asset_id = fact.asset_id AND write_off.recorded_at >= fact.recorded_at
+    ) AS given_up ON true
+    WHERE fact.kind IN ('default', 'charge_off') AND untrue.asset_id IS NULL
     GROUP BY 1 ORDER BY 1
 """
 
 DILUTION = """
     SELECT claim.currency, count(*) AS credit_notes, sum(amount_minor)::bigint AS diluted_minor,
-           sum(shortfall_minor - paid_minor)::bigint AS owed_by_sellers_minor
+           (SELECT coalesce(sum(debt.amount_minor - debt.paid_minor), 0)::bigint FROM debt
+            WHERE debt.cause = 'dilution' AND funder_id IS NOT NULL AND debt.currency = claim.currency)
+               AS owed_by_sellers_minor
     FROM credit_note JOIN claim ON claim.asset_id = credit_note.asset_id GROUP BY 1 ORDER BY 1
 """
 

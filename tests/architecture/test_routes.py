@@ -17,7 +17,10 @@ from tests.exchange.house import CONTRACT
 
 PUBLIC = {
     "/oauth/token",  # where tokens come from
+    "/oauth/jwks.json",
+    "/.well-known/oauth-authorization-server",
     "/health",
+    "/ready",
     "/openapi.json",
     "/docs/",
     "/docs/<path:path>",
@@ -33,7 +36,7 @@ PUBLIC = {
     "/confirm/static/<path:filename>",
     "/console/<path:filename>",  # style sheets
 }
-CONSOLE = {"/", "/assets", "/assets/<asset_id>", "/pools/<pool_id>", "/checks"}
+CONSOLE = {"/", "/assets", "/assets/<asset_id>", "/pools/<pool_id>", "/collections", "/checks"}
 """Pages. They ask for an operator unless `console_open` is set; tests/exchange/console tries that."""
 OPERATIONS = list(operations())
 
@@ -86,7 +89,8 @@ def test_operations_say_what_they_are() -> None:
         assert operation.roles
         assert re.fullmatch("[a-z]+(_[a-z]+)+", operation.name)
         assert 5 < len(one["summary"]) <= 150, one["summary"]
-        assert one["security"] == [{"access_token": []}]
+        scopes = {scope for one_of in one["security"] for scope in one_of["access_token"]}
+        assert [scope for scope in scopes if re.fullmatch("[a-z]+:(read|write)", scope)] == list(scopes) != []
     assert [name for name, count in Counter(one.name for one in OPERATIONS).items() if count > 1] == []
 
 

@@ -4,16 +4,50 @@ from pathlib import Path, PurePath
 
 from tests.architecture.source import ROOT, Source, dotted, sources
 
-NOT_STAGES = {"banking", "cli", "embedded", "migrations", "packs", "replay", "witness"}
+NOT_STAGES = {
+    "banking",
+    "clearing",
+    "cli",
+    "embedded",
+    "migrations",
+    "packs",
+    "replay",
+    "schedules",
+    "waterfalls",
+    "witness",
+}
 FILES = {"__init__", "actions", "api", "jobs", "models", "queries", "rules", "schemas"}
 # What else a stage has. Each is a thing of its own, not a second home for one of the files above.
 EXTRA = {
     ("console", "charts"),  # the geometry of its plots
     ("console", "formats"),  # numbers as people read them
+    ("console", "collecting"),  # the work list
     ("console", "lives"),  # one asset, one pool
     ("console", "overview"),  # the first page
     ("console", "series"),  # what the plots show
+    ("reconciliation", "checks"),  # what is compared with what
+    ("reconciliation", "commands"),  # `exchange reconcile`
+    ("collections", "answer_schemas"),  # the wire of answers; `schemas` has what is said
+    ("collections", "dealings"),  # what is said and agreed with an obligor
+    ("collections", "figures"),  # how collections do
+    ("collections", "letters"),  # letters as text and HTML
+    ("collections", "lists"),  # what people and funders see; `queries` has what cases are judged by
+    ("collections", "policies"),  # strategies as data
+    ("collections", "steps"),  # the day of a case
+    ("collections", "tasks"),  # what people do
+    ("collections", "writing"),  # tasks as they are made, with their letters
     ("reports", "summary"),  # what the exchange comes to
+    ("losses", "disputes"),  # what obligors object to
+    ("losses", "giving_up"),  # writing off, and what comes in for it
+    ("losses", "repurchases"),  # assets that go back
+    ("settlement", "buy_backs"),  # title back against money
+    ("settlement", "charges"),  # what is owed on top of a claim
+    ("settlement", "debts"),  # what sellers owe, and how they pay it
+    ("settlement", "legs"),  # all of it in the books
+    ("settlement", "policies"),  # terms as data
+    ("settlement", "policy_schemas"),  # their wire
+    ("settlement", "sharing"),  # a payment over the claims it names
+    ("settlement", "write_offs"),  # what is given up, whoever decides it
     ("settlement", "claims"),  # a claim that gets smaller, whatever the reason
     ("settlement", "decisions"),  # what a person says of a line
     ("settlement", "dilution"),  # credit notes
@@ -33,8 +67,11 @@ EXTRA = {
     ("duplicates", "papers"),  # documents that come after their claim
     ("duplicates", "marks"),  # for partners: how an invoice becomes marks
     ("duplicates", "similar"),  # the search for look-alikes
+    ("operations", "metrics"),  # what Prometheus reads, on a port of its own
     ("operations", "bookkeeping"),  # the command `exchange books`
     ("parties", "assertion"),  # how a client proves its key
+    ("parties", "clients"),  # programs and their keys; `actions` has whom they speak for
+    ("parties", "oauth"),  # the authorization server, whose errors are its own
     ("receivables", "answer_schemas"),  # the wire of asking; `schemas` has what is said
     ("receivables", "approvals"),  # the second pair of eyes
     ("receivables", "confirmations"),  # the obligor's answer, whoever brings it
@@ -43,6 +80,18 @@ EXTRA = {
     ("receivables", "outcomes"),  # who calls, what became of an item: for every action here
     ("receivables", "pages"),  # the page behind an obligor's link
     ("receivables", "requests"),  # links, and silence
+    ("receivables", "schedules"),  # what a submitted schedule comes to
+    ("payments", "accounts"),  # where money may go, and who agreed
+    ("payments", "alarm_api"),  # the operations about money that is there, or missing; `api` has those that move it
+    ("payments", "alarm_schemas"),  # the wire of advices and alarms
+    ("payments", "alarms"),  # money that should have come
+    ("payments", "answers"),  # what the bank says of payments
+    ("payments", "approvals"),  # the second person
+    ("payments", "files"),  # instructions to the bank
+    ("payments", "money"),  # whose the money is, and both legs of an asset
+    ("payments", "rails"),  # how files get to the bank: people, or a sandbox
+    ("payments", "refunds"),  # unapplied money sent back
+    ("settlement", "virtual_accounts"),  # numbers that say by themselves what is paid
     ("risk", "facts"),  # rows into the columns that scoring reads
     ("risk", "history"),  # facts from before the exchange
     ("registry", "commands"),  # `exchange keys`
@@ -55,6 +104,13 @@ EXTRA = {
     ("registry", "waiting"),  # for callers who wait until they are covered
     ("registry", "witnesses"),  # asks them, outside any transaction
     ("risk", "limits"),  # a ledger of its own
+    ("risk", "suspensions"),  # limits in abeyance: causes, and who lifts them
+    ("servicing", "accruals"),  # what time makes of a discount
+    ("servicing", "clocks"),  # rows into what rules read
+    ("servicing", "consent"),  # rules of waiting; `rules` has those of lateness
+    ("servicing", "effects"),  # what follows from facts
+    ("servicing", "forbearances"),  # proposals to wait, and their answers
+    ("servicing", "terms"),  # a policy as data
 }
 PURE = ("flask", "flask_smorest", "sqlalchemy", "psycopg", "exchange.clock", "exchange.db")
 

@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import intake, log, posting, sign, statement, verify
+from tests.benchmarks import clearing, close_of_business, intake, log, posting, scoring, sign, statement, verify
 from tests.benchmarks.report import Result, show
 
 BENCHMARKS: dict[str, Callable[[], Result | list[Result]]] = {
+    "clearing": clearing.measure,
     "log": log.measure,
     "intake": intake.measure,
     "posting": posting.measure,
     "statement": statement.measure,
+    "close-of-business": close_of_business.measure,
+    "scoring": scoring.measure,
     "sign": sign.measure,
     "verify": verify.measure,
 }

@@ -32,7 +32,7 @@ CONTRAST = """
 def test_every_word_can_be_read(browser: Page, served: Served, *, dark: bool) -> None:
     """Text stands out 4.5 to 1 or more (WCAG 2.2, AA) in light and dark, and nothing fails to load."""
     browser.look(dark=dark)
-    for path in ("/", f"/assets/{served.asset_id}", "/checks"):
+    for path in ("/", f"/assets/{served.asset_id}", "/checks", "/collections"):
         browser.open(served.url + path)
         assert browser.run(CONTRAST) >= 4.5, path
         assert browser.troubles == []
@@ -42,7 +42,7 @@ def test_every_word_can_be_read(browser: Page, served: Served, *, dark: bool) ->
 def test_pages_fit_the_window(browser: Page, served: Served, width: int) -> None:
     """Wide tables scroll inside their sheet; the page itself never does so sideways."""
     browser.look(dark=False, width=width)
-    for path in ("/", f"/assets/{served.asset_id}"):
+    for path in ("/", f"/assets/{served.asset_id}", "/collections"):
         browser.open(served.url + path)
         assert browser.run("document.documentElement.scrollWidth") <= width
 

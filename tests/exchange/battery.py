@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tests.exchange.collections.bodies import COLLECTION_POLICY
 from tests.exchange.house import CONTRACT, mandate, receivable
 
 DAY = "2026-03-02"
@@ -83,7 +84,24 @@ ENCUMBRANCE = {
 }
 FILING = {"asset_id": ASSET, "number": "F-1", "filed_date": DAY, "expires_date": "2027-03-02"}
 
+ACCOUNT = "poa_01h455vb4pex5vsknk084sn02q"
+PAYMENT = "pay_01h455vb4pex5vsknk084sn02q"
+CREDITOR = {"holder_name": "A plant", "account": "6228000111122223333", "agent": "BKCHCNBJ"}
+PAYER = {"account": "6222000011112222", "name": "The exchange", "agent": "BKCHCNBJ"}
+ADVICE = {"asset_id": ASSET, "amount_minor": 1, "paid_date": DAY, "account": "6222000011112222"}
+
 BULK: dict[str, dict[str, Any]] = {
+    "decide_payout_accounts": {"account_id": ACCOUNT, "outcome": "declined", "reason": "not ours"},
+    "approve_payments": {"payment_id": PAYMENT, "outcome": "declined", "reason": "not owed"},
+    "advise_payments": ADVICE,
+    "acknowledge_alarms": {"alarm_id": "alm_01h455vb4pex5vsknk084sn02q", "reason": "the bank is asked"},
+    "enter_virtual_accounts": {
+        "number": "622200001111222201",
+        "account": "6222000011112222",
+        "asset_id": ASSET,
+        "company_id": "com_01h455vb4pex5vsknk084sn02q",
+        "closed": False,
+    },
     "split_assets": {"asset_id": ASSET, "amounts_minor": [1, 2]},
     "transfer_assets": TRANSFER,
     "encumber_assets": ENCUMBRANCE,
@@ -105,7 +123,72 @@ BULK: dict[str, dict[str, Any]] = {
 """One right item for each bulk operation."""
 
 SINGLE: dict[str, dict[str, Any]] = {
+    "put_collection_policy": COLLECTION_POLICY,
+    "put_letter_language": {"language": "en"},
+    "log_contact": {
+        "channel": "phone",
+        "reached": True,
+        "person": "accounts payable",
+        "said": "pays soon",
+        "contact_date": DAY,
+    },
+    "enter_promise": {
+        "asset_ids": [ASSET],
+        "currency": "CNY",
+        "amount_minor": 1,
+        "due_date": "2026-03-09",
+        "promised_by": "director",
+    },
+    "propose_plan": {"asset_id": ASSET, "instalments": [{"due_date": "2026-03-09", "amount_minor": 1}]},
+    "decide_plan": {"reschedule_id": "fbr_01h455vb4pex5vsknk084sn02q"},
+    "refer_case": {"kind": "agency", "to": "An agency", "reference": "A-1", "fee_bps": 1000},
+    "end_referral": {"reason": "nothing came in"},
+    "give_up_case": {"result": "uncollectable", "reason": "dissolved"},
+    "take_task_step": {"step": "assigned", "assignee": "E-1"},
+    "note_letter_sent": {"channel": "email", "reference": "M-1", "sent_date": DAY},
     "release_encumbrance": {"reason": "repaid"},
+    "dispute_asset": {"amount_minor": 1, "reason": "quality", "statement": "it melts"},
+    "resolve_dispute": {
+        "outcome": "partly_upheld",
+        "finding": "it does",
+        "credited_minor": 1,
+        "note_number": "CN-1",
+    },
+    "repurchase_asset": {"reason": "a better customer"},
+    "refuse_repurchase": {"reason": "it is fine"},
+    "write_off_asset": {"amount_minor": 1, "reason": "insolvent"},
+    "decide_write_off": {"outcome": "approved"},
+    "recover_asset": {
+        "bank_reference": "B-1",
+        "value_date": DAY,
+        "amount_minor": 1,
+        "currency": "CNY",
+        "payer_name": "A guarantor",
+    },
+    "charge_fee": {"reference": "F-1", "amount_minor": 1},
+    "put_settlement_policy": {
+        "originator_id": ORIGINATOR,
+        "product": "working_capital",
+        "order": {
+            "steps": [
+                {
+                    "legs": [{"due": "fees", "share_ppm": 500_000}, {"due": "penalty", "share_ppm": 500_000}],
+                    "remainder": "fees",
+                },
+                {"legs": [{"due": "discount"}]},
+                {"legs": [{"due": "principal"}]},
+                {"legs": [{"due": "holdback"}]},
+            ]
+        },
+        "penalty_bps": 1,
+        "penalty_grace_days": 1,
+        "tolerance_minor": 1,
+        "tolerance_bps": 1,
+        "write_offs": [{"days_late": 180, "share_ppm": 500_000}],
+        "second_person_minor": 1,
+        "limited_recourse_ppm": 1,
+        "recourse_days": 1,
+    },
     "acknowledge_notice": {"acknowledged_date": DAY, "evidence": "0" * 64},
     "put_callback_endpoint": {"url": "https://funder.example/callbacks"},
     "put_bank_account": {
@@ -120,12 +203,69 @@ SINGLE: dict[str, dict[str, Any]] = {
             "newest_first": True,
         },
     },
+    "decide_break": {
+        "decision": "assign",
+        "reason": "look at it",
+        "team": "finance",
+        "assigned_to": "cli_01h455vb4pex5vsknk084sn02q",
+    },
+    "decide_work": {"decision": "retry", "reason": "mended"},
+    "enter_payout_account": CREDITOR | {"currency": "CNY", "seller": {"scheme": "platform", "value": "seller-1"}},
+    "close_payout_account": {"reason": "it was lost"},
+    "pay_seller": {"seller": {"scheme": "platform", "value": "seller-1"}, "currency": "CNY", "part_minor": 1},
+    "withdraw_cash": {"currency": "CNY", "part_minor": 1},
+    "refund_receipt": {"receipt_id": "rcp_01h455vb4pex5vsknk084sn02q", "part_minor": 1, "creditor": CREDITOR},
+    "cancel_payment": {"reason": "a mistake"},
+    "make_payment_file": {"account": "6222000011112222", "message": "pain.001.001.09"},
+    "put_payment_policy": {
+        "approve_above": [{"currency": "CNY", "amount_minor": 1}],
+        "pay_from": [{"currency": "CNY", "amount_minor": 1}],
+        "payers": [PAYER],
+        "cut_off": "16:00",
+        "cooling_days": 1,
+        "calendar": "CN",
+        "most_payments": 100,
+        "advice_days": 3,
+        "late_share_bps": 3000,
+        "late_obligors": 3,
+    },
+    "put_servicing_policy": {
+        "originator_id": ORIGINATOR,
+        "product": "working_capital",
+        "effective_from": "2027-03-02",
+        "terms": {
+            "grace_days": 1,
+            "calendar": "CN",
+            "convention": "following",
+            "reminder_days": [3],
+            "buckets": [{"from_day": 1, "to_day": 30}, {"from_day": 31}],
+            "near_breach_day": 40,
+            "default_day": 60,
+            "charge_off_day": 90,
+            "suspends_at": "late_31",
+            "suspends_group": True,
+            "lifting": {"by": "person", "second_person": True},
+            "forbearance": {"max_pause_days": 1, "max_extension_days": 1, "max_count": 1},
+        },
+    },
+    "propose_forbearance": {
+        "kind": "reschedule",
+        "from_date": DAY,
+        "until_date": "2026-03-09",
+        "instalments": [{"due_date": "2026-04-02", "amount_minor": 1}],
+        "reason": "flood",
+    },
+    "answer_forbearance": {"outcome": "refused", "reason": "no"},
+    "put_forbearance_consent": {"kinds": ["pause"], "max_days": 10, "max_count": 1},
+    "suspend_limits": {"obligor_id": "com_01h455vb4pex5vsknk084sn02q", "reason": "rumours"},
+    "lift_suspension": {"reason": "all well"},
     "move_clock": {"now": "2026-03-02T02:00:00Z"},
     "create_funder": {"name": "A fund", "public_jwk": JWK},
     "create_originator": {"name": "A platform", "public_jwk": JWK},
     "create_partner": {"name": "Another platform", "public_jwk": JWK},
     "release_invoice_claim": {"reason": "cancelled"},
     "create_originator_client": {"public_jwk": JWK},
+    "add_client_key": {"public_jwk": JWK},
     "create_obligor": {
         "scheme": "platform",
         "value": "obligor-1",
@@ -158,7 +298,16 @@ class Operation(NamedTuple):
     def at(self, **parts: str) -> str:
         """The path with its parameters filled in, with ids that nobody has where none are given."""
         known = {"asset_id": ASSET, "offer_id": OFFER, "mandate_id": "mdt_01h455vb4pex5vsknk084sn02q"}
+        known |= {"run_id": "rec_01h455vb4pex5vsknk084sn02q", "break_id": "brk_01h455vb4pex5vsknk084sn02q"}
+        known |= {"work_id": "1"}
         known |= {"encumbrance_id": "enc_01h455vb4pex5vsknk084sn02q", "notice_id": "ntc_01h455vb4pex5vsknk084sn02q"}
+        known |= {"repurchase_id": "rep_01h455vb4pex5vsknk084sn02q", "number": "1"}
+        known |= {"client_id": "cli_01h455vb4pex5vsknk084sn02q", "thumbprint": "A" * 43}
+        known |= {"account_id": ACCOUNT, "payment_id": PAYMENT, "file_id": "pmf_01h455vb4pex5vsknk084sn02q"}
+        ids = {"case": "cas", "task": "tsk", "letter": "ltr", "plan": "pln", "referral": "rfr", "company": "com"}
+        known |= {f"{name}_id": f"{prefix}_01h455vb4pex5vsknk084sn02q" for name, prefix in ids.items()}
+        known |= {"forbearance_id": "fbr_01h455vb4pex5vsknk084sn02q", "business_date": DAY}
+        known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
         known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts
         return self.path.format(**known)
 
@@ -169,10 +318,10 @@ class Operation(NamedTuple):
 
 
 def operations() -> Iterator[Operation]:
-    """Every operation of the contract."""
+    """Every operation of the contract for callers with a token; the token endpoint is for those without."""
     for path, methods in CONTRACT["paths"].items():
         for method, one in methods.items():
-            if method == "parameters":
+            if method == "parameters" or not one["security"]:
                 continue
             names = {parameter.get("name") for parameter in one.get("parameters", [])}
             yield Operation(

@@ -22,7 +22,7 @@ from exchange.auth import Role
 from exchange.callbacks import actions as callbacks
 from exchange.clock import system_now
 from exchange.operations.queries import checks
-from exchange.parties.actions import register_client
+from exchange.parties.clients import register_client
 from exchange.registry import sealing
 from exchange.services import Services
 from ledger.encoding import base64url

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from exchange.auth import Caller, Role, issue_token
 from exchange.clock import system_now
 from exchange.migrations.tables import METADATA
-from exchange.parties.actions import register_client
+from exchange.parties.clients import register_client
 from tests.exchange.battery import BROKEN, BULK, FOREIGN, SINGLE, Operation, operations, spoiled
 from tests.exchange.house import OPENING, Client, House, make_key, public_jwk, receipt, receivable
 from tests.exchange.premises import premises

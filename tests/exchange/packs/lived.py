@@ -1,5 +1,6 @@
 """A few weeks of an exchange: everything that a pack has to carry happens at least once."""
 
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -23,7 +24,9 @@ PERSON = "110101199003071234"
 def live(house: House) -> None:
     """Two funders buy, one refuses what the other then takes; money comes, in part, in full, late, and astray."""
     house.add_funder("Rival")
-    partly, paid = buy(house, *(owed(number, "CN11") for number in ("A-1", "A-2")), funder=0)
+    partly, paid = buy(
+        house, owed("A-1", "CN11") | in_instalments(house), owed("A-2", "CN11"), funder=0, min_tenor_days=40
+    )
     house.submit(controlled("C-1"))
     buy(house, owed("B-1", "CN22"), funder=1, days=59)
     late, credited = buy(house, fresh(), fresh(), funder=0, days=3)
@@ -40,6 +43,13 @@ def owed(number: str, customer: str) -> dict[str, Any]:
     """A receivable on a customer by that name, from a seller of its own."""
     parties = {role: {"scheme": "platform", "value": f"{customer}-{role}"} for role in ("seller", "obligor")}
     return fresh(**parties) | {"invoice_number": number}
+
+
+def in_instalments(house: House) -> dict[str, Any]:
+    """Two instalments of what is submitted tomorrow and due 60 days later."""
+    first = house.today + timedelta(days=31)
+    every = {"unit": "days", "length": 30}
+    return {"schedule": {"generate": {"first_due_date": first.isoformat(), "count": 2, "every": every}}}
 
 
 def controlled(number: str) -> dict[str, Any]:

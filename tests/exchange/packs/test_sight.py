@@ -16,12 +16,17 @@ from tests.exchange.packs.folders import Packs, content, table
 from tests.exchange.packs.lived import HIDDEN_NUMBER, MIDDLE, PARTS, PERSON, SHARED_NUMBER, evidence, names
 
 NOT_FOR_FUNDERS = {
-    "api_client", "approval", "bank_account", "bank_line", "bank_statement", "callback_delivery",
-    "callback_endpoint", "callback_outbox", "clash", "closed_day", "confirmation_request", "controller", "exposure",
-    "idempotency_outcome", "invoice", "invoice_claim", "invoice_document", "likeness", "obligor_limit", "partner",
-    "partner_day", "payer_mark", "pending_event", "requested_answer", "schedule_fired", "scoring_model",
-    "set_aside_event", "submission_policy", "supersession", "trade", "used_assertion", "work_item", "log_leaf",
-    "log_tile", "books_balances",
+    "api_client", "approval", "bank_account", "bank_line", "bank_statement", "callback_delivery", "callback_endpoint",
+    "callback_outbox", "case_item", "case_referral", "case_stage", "charge_payment", "clash", "client_key",
+    "closed_chunk", "closed_day", "collection_case", "collection_contact", "collection_day", "collection_policy",
+    "collection_task", "collection_task_step", "confirmation_request", "controller", "correspondence",
+    "dunning_letter", "exposure", "idempotency_outcome", "invoice", "invoice_claim", "invoice_document", "likeness",
+    "limit_suspension", "money_alarm", "obligor_limit", "partner", "partner_day", "payer_mark", "payment",
+    "payment_advice", "payment_answer", "payment_file", "payment_plan", "payment_policy", "payment_promise",
+    "payment_step", "payout_account", "pending_event", "promise_verdict", "promised_asset", "requested_answer",
+    "schedule_fired", "scoring_model", "servicing_policy", "servicing_touched", "set_aside_event",
+    "settlement_policy", "submission_policy", "supersession", "trade", "used_assertion", "used_proof",
+    "virtual_account", "work_item", "write_off_request", "log_leaf", "log_tile", "books_balances",
 }  # fmt: skip
 """Tables of others, of the whole market or of the machine. The last three are in other files."""
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exchange.auth import Role
-from exchange.parties.actions import register_client
+from exchange.parties.clients import register_client
 from ledger.records import open_record
 from tests.exchange.house import OPENING, Client, House, make_key, mandate, public_jwk, receivable
 from tests.exchange.receivables.shared import add_platform

@@ -163,7 +163,8 @@ def test_a_debt_of_a_seller_is_not_a_recovery(house: House) -> None:
     (lost,) = _bought(house, 1)
     with house.services.database.transaction() as session:
         now, charged_off_on = house.services.clock.now(session), house.today + timedelta(days=1 + 123)
-        close_assets(session, asset_ids=[lost], business_date=charged_off_on, now=now)
+        services = house.services
+        close_assets(session, services=services, asset_ids=[lost], business_date=charged_off_on, now=now)
     house.move(9, days=1)
     _paid(house, lost, 10_000, house.today)
     house.move(9, days=1)
