@@ -141,6 +141,7 @@ def test_partial_payments(house: House) -> None:
         ("collection.distributed", 400_000),
         ("collection.distributed", 100_000),
         ("asset.late", None),
+        ("case.opened", None),
         ("asset.repaid", None),
     ]
     assert balance(house, books.seller_cash(seller_id)) == price + HOLDBACK_MINOR

@@ -17,6 +17,7 @@ TOLD = [
     "offer.made",
     "purchase.settled",
     "asset.late",
+    "case.opened",
     "collection.distributed",
     "collection.distributed",
     "asset.repaid",
