@@ -12,7 +12,7 @@ from exchange.keyring import KeyFiles, Keyring, SigningKeys, open_keyring
 from exchange.settings import Pkcs11, Settings, SettingsError
 from ledger.keys import FileSigner
 
-NAMES = {"record", "log", "token", "callback", "fingerprint", "vault"}
+NAMES = {"record", "log", "token", "callback", "fingerprint", "vault", "nonce"}
 SIGNING = ("record", "log")
 
 

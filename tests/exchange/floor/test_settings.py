@@ -31,6 +31,12 @@ ANY = st.builds(
     seed=st.none() | st.integers(),
     virtual_clock=st.booleans(),
     console_open=st.booleans(),
+    bound_tokens=st.booleans(),
+    client_certificates=st.booleans(),
+    payment_rail=st.sampled_from(["files", "sandbox"]),
+    statement_bytes=st.integers(1),
+    metrics_port=st.none() | st.integers(1, 65535),
+    metrics_host=WORDS,
     callback_networks=NETWORKS,
     pkcs11=st.none() | st.builds(Pkcs11, module=PATHS, token=WORDS.filter(PLAIN), pin_file=PATHS),
 )
@@ -45,6 +51,13 @@ def test_a_child_process_gets_the_same_settings(some: Settings) -> None:
 def test_defaults() -> None:
     """Nothing set: no database, the system's clock, nothing open."""
     assert settings.load({}) == Settings(home=Path(".exchange").absolute())
+
+
+def test_tokens_are_bound_where_the_issuer_is_public() -> None:
+    """An https issuer binds tokens unless the operator says otherwise; a machine of one's own does not."""
+    said = [{}, {"EXCHANGE_ISSUER": "https://a.example"}]
+    said += [one | {"EXCHANGE_BOUND_TOKENS": flag} for one in said for flag in "01"]
+    assert [settings.load(one).bound_tokens for one in said] == [False, True, False, True, False, True]
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +81,11 @@ def test_database_urls(scheme: str) -> None:
         ("EXCHANGE_SEED", "one"),
         ("EXCHANGE_VIRTUAL_CLOCK", "yes"),
         ("EXCHANGE_CONSOLE_OPEN", "true"),
+        ("EXCHANGE_BOUND_TOKENS", "always"),
+        ("EXCHANGE_PAYMENT_RAIL", "cash"),
+        ("EXCHANGE_STATEMENT_BYTES", "0"),
+        ("EXCHANGE_METRICS_PORT", "http"),
+        ("EXCHANGE_METRICS_PORT", "70000"),
         ("EXCHANGE_CALLBACK_NETWORKS", "10.0.0.1/8"),
         ("EXCHANGE_CALLBACK_NETWORKS", "everywhere"),
         ("EXCHANGE_PKCS11", "module=/lib.so"),
