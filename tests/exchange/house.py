@@ -122,13 +122,17 @@ class House:
     funder_ids: list[str] = field(default_factory=list)
     deposit_references: list[str] = field(default_factory=list)
     schedule: dict[str, str] = field(default_factory=lambda: dict(worker.SCHEDULE))
-    """What falls due by itself. A test that lives through months may leave out what is no matter to it."""
+    """What falls due by itself."""
 
     @property
     def today(self) -> date:
         """The business date (Shanghai)."""
         with self.services.database.transaction() as session:
             return (self.services.clock.now(session) + timedelta(hours=8)).date()
+
+    def only(self, *rooms: str) -> None:
+        """Let nothing else fall due by itself: for tests that live through weeks and look at these rooms."""
+        self.schedule = {job: at for job, at in worker.SCHEDULE.items() if job.partition(".")[0] in rooms}
 
     def add_funder(self, name: str) -> Client:
         """Enter another funder."""

@@ -39,6 +39,7 @@ class Market(RuleBasedStateMachine):
         super().__init__()
         self._copy = copied(self.base, self.server_url)
         self.house = self._copy.__enter__()
+        self.house.only("pools", "funding", "servicing")
         self.deposited = [0, 0]
         self.open_hours = False  # until the first round: a clock that jumps over the cut-off offers after it
 

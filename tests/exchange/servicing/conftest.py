@@ -12,7 +12,5 @@ from tests.exchange.settlement.book import own_house
 def market(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A running exchange that the tests of a module share; what falls due is what its assets live by."""
     with own_house(server_url, tmp_path_factory.mktemp("market")) as house:
-        house.schedule = {
-            job: at for job, at in house.schedule.items() if job.startswith(("pools.", "funding.", "serv"))
-        }
+        house.only("pools", "funding", "servicing")
         yield house

@@ -51,6 +51,7 @@ class Deeds(RuleBasedStateMachine):
         super().__init__()
         self._copy = copied(self.base, self.server_url)
         self.house = self._copy.__enter__()
+        self.house.only("pools", "funding", "servicing")
         self.nodes: dict[str, Node] = {}
         self.roots: list[str] = []
         self.hops = 0
