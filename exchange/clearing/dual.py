@@ -26,7 +26,7 @@ HOT, MOST_TORN_HOT = 30.0, 4_000
 REACH = 2.0
 """The first radius of the trust region: by how many heats a price may move a pair's worth."""
 STEPS, PIVOTS = 16, 100
-ENOUGH, ENOUGH_HOT = 2e-3, 1e-2
+ENOUGH, ENOUGH_OF_SAMPLE = 2e-3, 1e-2
 """A step that gains less than this part of the heat ends a heat."""
 FITS_WELL, FITS_BADLY, FITS_AT_ALL = 0.6, 0.25, 0.01
 """How much of the gain that the quadratic model foretold has to come true."""
@@ -45,6 +45,7 @@ class Dual:
         held = rows.market.receivables.face
         total = max(1.0, float(held.sum()))
         self.rows, self.pairs = rows, pairs
+        self.enough = ENOUGH if portion >= 1 else ENOUGH_OF_SAMPLE
         self.uses = rows.matrix(pairs)
         self.used_by = sparse.csr_array(self.uses.T)
         self.value = pairs.value.astype(float)
@@ -127,7 +128,7 @@ def relax(dual: Dual, prices: Floats, heat: float) -> Floats:
 
 def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
     """Newton steps at one heat."""
-    reach, enough = REACH, heat * (ENOUGH_HOT if heat > HOT else ENOUGH)
+    reach, enough = REACH, heat * dual.enough
     value, gradient, shares = dual.smooth(prices, heat)
     for _ in range(STEPS):
         free = np.flatnonzero(dual.rows.live & ((prices > 0) | (gradient < 0)))
