@@ -28,12 +28,14 @@ SAMPLE = 16_000
 FAR, MIDDLE, NEAR = 5_000.0, 2_000.0, 800.0
 """Pairs that are worth so much less than their receivable's best one are left out: at the sample's prices, at those
 of a warm market, and at the last."""
+MOST_PAIRS = 6_000_000
+"""Pairs that are looked at together: about half a kilobyte each."""
 SMALL = 4_000
 """Pairs up to which a market is solved by branch and bound."""
 WIDTH, EXCHANGES = 60, 60
 """Receivables looked at on each side of an exchange; exchanges in a row."""
-SWEEPS, BETWEEN, LAST_SWEEPS = 6, 3, 4
-STRICT, STRICTER, STRICTEST = 1.5, 1.3, 8.0
+SWEEPS, LAST_SWEEPS = 8, 4
+STRICT, STRICTER, STRICTEST = 1.1, 1.25, 4.0
 """How much more than its price a unit over a limit costs, and how that grows from sweep to sweep."""
 WORTH_FILLING = 0.2
 """A pool that would have this part of its least size is filled up to it, if that can be; a smaller one is given up."""
@@ -91,6 +93,35 @@ def shuffled(count: int, seed: bytes) -> Ints:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")
+
+
+class _Kept:
+    """The pairs that a screen keeps, a block at a time."""
+
+    def __init__(self, margin: float | None) -> None:
+        self.margin = np.inf if margin is None else margin
+        self.pairs: list[Pairs] = []
+        self._below: list[Floats] = []
+
+    def add(self, pairs: Pairs, worth: Floats) -> None:
+        """Those of a block that are close enough to their receivable's best."""
+        if not len(pairs):
+            return
+        begins = starts(pairs)
+        best = np.maximum(np.maximum.reduceat(worth, begins), 0)
+        below = (np.repeat(best, np.diff(begins, append=len(pairs))) - worth) / (QUANTUM * 1000)
+        self.pairs.append(pairs)
+        self._below.append(below)
+        self._keep(len(self.pairs) - 1)
+        while sum(map(len, self.pairs)) > MOST_PAIRS:
+            self.margin /= 2
+            self._keep(0)
+
+    def _keep(self, begin: int) -> None:
+        for place in range(begin, len(self.pairs)):
+            close = self._below[place] <= self.margin
+            self.pairs[place] = self.pairs[place].where(close)
+            self._below[place] = self._below[place][close]
 
 
 class _Clearing:
@@ -188,10 +219,10 @@ class _Clearing:
         """Exchange whole receivables and divide those that may be split, by turns, until every limit is kept."""
         placement, every = polisher.placement, range(len(self.market.mandates))
         strict = STRICT
+        self._tell("divide", 0, 0)
+        divide(polisher, strict=strict)
         for sweep in range(SWEEPS):
             self._tell("exchange", sweep, SWEEPS)
-            if sweep % BETWEEN == 0:
-                divide(polisher, strict=strict)
             if not sum(polisher.improve(mandate, strict=strict) for mandate in every):
                 break
             strict *= STRICTER
@@ -247,22 +278,19 @@ class _Clearing:
         self._close_small(polisher)
 
     def _screen(self, margin: float | None) -> tuple[Pairs, int]:
-        """The pairs within `margin` of their receivable's best at these prices, and the bound they prove."""
-        prices, kept, best_sum = Prices.of(self.rows, self.prices), [], 0
+        """The pairs within `margin` of their receivable's best at these prices, and the bound they prove.
+
+        The margin is halved whenever there are more pairs than fit in memory.
+        """
+        prices, kept, best_sum = Prices.of(self.rows, self.prices), _Kept(margin), 0
         done, count = 0, len(self.market.receivables)
         for block, pairs in blocks(self.market):
             self._tell("screen", done, count)
             block_sum, worth = prices.of_receivables(pairs)
             best_sum += block_sum
             done += len(block)
-            if margin is None or not len(pairs):
-                kept.append(pairs)
-                continue
-            begins = starts(pairs)
-            best = np.maximum(np.maximum.reduceat(worth, begins), 0)
-            floor = np.repeat(best, np.diff(begins, append=len(pairs))) - margin * QUANTUM * 1000
-            kept.append(pairs.where(worth >= floor))
-        return joined(kept), total(prices, best_sum)
+            kept.add(pairs, worth)
+        return joined(kept.pairs), total(prices, best_sum)
 
     def _descend(self, dual: Dual, begin: int, end: int) -> None:
         for place in range(begin, end):
