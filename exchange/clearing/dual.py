@@ -23,14 +23,16 @@ MOST_TORN = 20_000
 """Torn receivables that the Hessian is made of; of more, as many evenly spaced ones, weighted up."""
 HOT, MOST_TORN_HOT = 30.0, 4_000
 """Above this heat nearly all are torn, between many options, and a sample of them says enough."""
-REACH = 4.0
+REACH = 2.0
 """The first radius of the trust region: by how many heats a price may move a pair's worth."""
-STEPS, PIVOTS = 8, 100
-ENOUGH = 2e-3
+STEPS, PIVOTS = 16, 100
+ENOUGH, ENOUGH_OF_SAMPLE = 2e-3, 1e-2
 """A step that gains less than this part of the heat ends a heat."""
 FITS_WELL, FITS_BADLY, FITS_AT_ALL = 0.6, 0.25, 0.01
 """How much of the gain that the quadratic model foretold has to come true."""
 LEAST_SHARE = 1e-3
+SLACK, FEW = 0.5, 3.0
+"""A limit that has room for so few receivables of a sample, and of which this part is left, has no price yet."""
 
 Choices = NDArray[np.float64]
 Cooled = Callable[[float], None]
@@ -43,6 +45,7 @@ class Dual:
         held = rows.market.receivables.face
         total = max(1.0, float(held.sum()))
         self.rows, self.pairs = rows, pairs
+        self.enough = ENOUGH if portion >= 1 else ENOUGH_OF_SAMPLE
         self.uses = rows.matrix(pairs)
         self.used_by = sparse.csr_array(self.uses.T)
         self.value = pairs.value.astype(float)
@@ -111,9 +114,21 @@ def descend(dual: Dual, prices: Floats, *, heats: Sequence[float], cooled: Coole
     return prices
 
 
+def relax(dual: Dual, prices: Floats, heat: float) -> Floats:
+    """The same prices, but 0 for small limits of which the larger part is left.
+
+    A sample's receivables stand for many: what they could not have of a small limit, the single ones can.
+    """
+    _, left, shares = dual.smooth(prices, heat)
+    counts = abs(dual.used_by) @ (shares * dual.amount[dual.of])
+    counted: Floats = np.maximum(dual.limit, abs(dual.rows.spread).T @ counts)
+    small = counted < FEW * dual.amount.mean()
+    return np.where(small & (left > SLACK * counted), 0.0, prices)
+
+
 def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
     """Newton steps at one heat."""
-    reach = REACH
+    reach, enough = REACH, heat * dual.enough
     value, gradient, shares = dual.smooth(prices, heat)
     for _ in range(STEPS):
         free = np.flatnonzero(dual.rows.live & ((prices > 0) | (gradient < 0)))
@@ -135,9 +150,9 @@ def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
         if came_true > FITS_AT_ALL:
             gained = value - next_value
             prices, value, gradient, shares = moved, next_value, next_gradient, next_shares
-            if gained < ENOUGH * heat:
+            if gained < enough:
                 break
-        elif foretold > -ENOUGH * heat:
+        elif -enough < foretold <= 0:
             break
     return prices
 

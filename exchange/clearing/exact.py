@@ -12,6 +12,8 @@ MARGIN = 2e-6
 FEW_NODES, FEW_GAP = 50, 2e-4
 NODES, GAP, SECONDS = 100_000, 1e-3, 24.0
 """When the search for a whole market's placement ends; one that ended by the clock may differ from run to run."""
+BY_CLOCK = 1
+"""The status that says so."""
 
 
 def pack(value: Floats, uses: Floats, room: Floats) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None":
@@ -30,8 +32,10 @@ def pack(value: Floats, uses: Floats, room: Floats) -> "np.ndarray[tuple[int, ..
     return None if done.x is None else done.x > 1 / 2
 
 
-def whole_market(placement: Placement) -> bool:
-    """Place all at once, by branch and bound over every pair; whether anything was found in time.
+def whole_market(placement: Placement) -> tuple[bool, bool]:
+    """Place all at once, by branch and bound over every pair; whether anything was found, and the search ended.
+
+    It did not when the clock stopped it; the count of nodes is the same on every run.
 
     A variable for each pair: whether it is placed, or how much of it where the receivable may be split; a second one
     there says whether there is a part, which then has the mandate's smallest size; and one for each mandate with a
@@ -49,8 +53,9 @@ def whole_market(placement: Placement) -> bool:
         bounds=optimize.Bounds(0, np.append(whole | split, np.ones(extra))),
         options={"node_limit": NODES, "mip_rel_gap": GAP, "time_limit": SECONDS},
     )
+    ended = done.status != BY_CLOCK
     if done.x is None:
-        return False
+        return False, ended
     part = done.x[: len(pairs)]
     placement.place(np.flatnonzero((part > 1 - MARGIN) & (whole | split)))
     for pair in np.flatnonzero(split & (part > MARGIN) & (part <= 1 - MARGIN)).tolist():
@@ -60,7 +65,7 @@ def whole_market(placement: Placement) -> bool:
         amount = min(left, max(smallest, int(part[pair] * placement.face[receivable])))
         if amount >= smallest:
             placement.put_part(pair, amount)
-    return True
+    return True, ended
 
 
 def _rules(placement: Placement, parts: Ints) -> tuple[sparse.csr_array, Floats]:

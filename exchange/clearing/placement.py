@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from exchange.clearing.market import Ints
+from exchange.clearing.market import Flags, Ints
 from exchange.clearing.pairs import Pairs
 from exchange.clearing.rows import PERMILLE, Rows
 
@@ -48,6 +48,16 @@ class Placement:
         sums = np.array(self.sums)
         np.add.at(sums, self.where[chosen].ravel(), self.adds[chosen].ravel())
         self.sums = sums.tolist()
+
+    def lift(self, receivables: Flags) -> None:
+        """Take these receivables from whoever has them, whole or in parts."""
+        held = self.at[receivables & (self.at != NOWHERE)]
+        sums = np.array(self.sums)
+        np.subtract.at(sums, self.where[held].ravel(), self.adds[held].ravel())
+        self.sums = sums.tolist()
+        self.at[receivables] = NOWHERE
+        for pair in [pair for pair in self.parts if receivables[self.pairs.receivable[pair]]]:
+            self.take_part(pair)
 
     def move(self, receivable: int, pair: int) -> None:
         """Take a whole receivable from where it is, and put it with `pair` or `NOWHERE`."""

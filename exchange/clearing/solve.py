@@ -8,11 +8,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # publishes none
 
 from exchange.clearing.bound import QUANTUM, Prices, total
-from exchange.clearing.dual import Dual, descend, starts
+from exchange.clearing.dual import Dual, descend, relax, starts
 from exchange.clearing.exact import whole_market
 from exchange.clearing.market import Ints, Market, Progress, checked, reordered
 from exchange.clearing.pairs import Pairs, blocks, joined
-from exchange.clearing.parts import fill_parts
+from exchange.clearing.parts import divide, fill_parts
 from exchange.clearing.placement import Placement
 from exchange.clearing.polish import Polisher
 from exchange.clearing.rounding import round_choices
@@ -28,12 +28,14 @@ SAMPLE = 16_000
 FAR, MIDDLE, NEAR = 5_000.0, 2_000.0, 800.0
 """Pairs that are worth so much less than their receivable's best one are left out: at the sample's prices, at those
 of a warm market, and at the last."""
+MOST_PAIRS = 6_000_000
+"""Pairs that are looked at together: about half a kilobyte each."""
 SMALL = 4_000
 """Pairs up to which a market is solved by branch and bound."""
 WIDTH, EXCHANGES = 60, 60
 """Receivables looked at on each side of an exchange; exchanges in a row."""
-SWEEPS, LAST_SWEEPS = 8, 6
-STRICT, STRICTER = 1.1, 1.25
+SWEEPS, LAST_SWEEPS = 8, 4
+STRICT, STRICTER, STRICTEST = 1.1, 1.25, 4.0
 """How much more than its price a unit over a limit costs, and how that grows from sweep to sweep."""
 WORTH_FILLING = 0.2
 """A pool that would have this part of its least size is filled up to it, if that can be; a smaller one is given up."""
@@ -48,7 +50,7 @@ class Answer:
     """Who gets what: `entries` of (receivable, mandate, amount), in order.
 
     `prices` are (limit, group, key, price). Value and bound in minor units times bps times days. `complete` is false
-    when it was stopped before its end.
+    when it, or the search in a small market, was stopped by the clock: then another run may differ.
     """
 
     entries: tuple[tuple[int, int, int], ...]
@@ -80,7 +82,7 @@ def clear(
     checked(market)
     receivables = shuffled(len(market.receivables), seed + b"receivables")
     mandates = shuffled(len(market.mandates), seed + b"mandates")
-    with threadpool_limits(1, user_api="blas"):  # the order of sums, and so every bit, is the same on all machines
+    with threadpool_limits(1, user_api="blas"):  # one order of sums: the same bytes from the same build of BLAS
         return _Clearing(reordered(market, receivables, mandates), progress, stop).run(receivables, mandates)
 
 
@@ -93,6 +95,35 @@ def shuffled(count: int, seed: bytes) -> Ints:
     return np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")
 
 
+class _Kept:
+    """The pairs that a screen keeps, a block at a time."""
+
+    def __init__(self, margin: float | None) -> None:
+        self.margin = np.inf if margin is None else margin
+        self.pairs: list[Pairs] = []
+        self._below: list[Floats] = []
+
+    def add(self, pairs: Pairs, worth: Floats) -> None:
+        """Those of a block that are close enough to their receivable's best."""
+        if not len(pairs):
+            return
+        begins = starts(pairs)
+        best = np.maximum(np.maximum.reduceat(worth, begins), 0)
+        below = (np.repeat(best, np.diff(begins, append=len(pairs))) - worth) / (QUANTUM * 1000)
+        self.pairs.append(pairs)
+        self._below.append(below)
+        self._keep(len(self.pairs) - 1)
+        while sum(map(len, self.pairs)) > MOST_PAIRS:
+            self.margin /= 2
+            self._keep(0)
+
+    def _keep(self, begin: int) -> None:
+        for place in range(begin, len(self.pairs)):
+            close = self._below[place] <= self.margin
+            self.pairs[place] = self.pairs[place].where(close)
+            self._below[place] = self._below[place][close]
+
+
 class _Clearing:
     """One market being cleared."""
 
@@ -101,6 +132,7 @@ class _Clearing:
         self._progress, self._stop = progress, stop
         self.prices: Floats = np.zeros(self.rows.size)
         self.bound = 0
+        self.ended = True
 
     def run(self, receivables: Ints, mandates: Ints) -> Answer:
         """The answer, in the order in which the market was given."""
@@ -110,7 +142,7 @@ class _Clearing:
             near = self._price()
             placement = Placement(self.rows, near)
             self._place(placement)
-            complete = True
+            complete = self.ended
         except Stopped:
             self._stop = None
             if placement is not None:
@@ -133,7 +165,9 @@ class _Clearing:
             sample = np.arange(SAMPLE)  # they are shuffled
             pairs = joined([pairs for _, pairs in blocks(self.market, sample)])
             portion = float(face[sample].sum()) / float(face.sum())
-            self._descend(Dual(self.rows, pairs, portion=portion), 0, HOT)
+            sampled = Dual(self.rows, pairs, portion=portion)
+            self._descend(sampled, 0, HOT)
+            self.prices = relax(sampled, self.prices, HEATS[HOT - 1])
             self._descend(Dual(self.rows, self._screen(FAR)[0]), WARM, MILD)
             self._descend(Dual(self.rows, self._screen(MIDDLE)[0]), MILD - 1, len(HEATS))
         self.prices = Prices.of(self.rows, self.prices).floats()
@@ -143,8 +177,10 @@ class _Clearing:
     def _place(self, placement: Placement) -> None:
         """Round, exchange, mend, and fill up with parts."""
         rows, pairs = self.rows, placement.pairs
-        if 0 < len(pairs) <= SMALL and whole_market(placement):
-            self._tell("exact", 1, 1)
+        if 0 < len(pairs) <= SMALL:
+            found, ended = whole_market(placement)
+            self.ended = self.ended and ended
+            self._tell("exact", int(found), 1)
         fits = np.flatnonzero(rows.fits_alone(pairs))
         dual, prices = self._whole_prices(pairs, fits)
         cost = dual.rows.spread @ prices
@@ -180,27 +216,46 @@ class _Clearing:
         return dual, descend(dual, prices, heats=HEATS[WARM:])
 
     def _polish(self, polisher: Polisher) -> None:
+        """Exchange whole receivables and divide those that may be split, by turns, until every limit is kept."""
         placement, every = polisher.placement, range(len(self.market.mandates))
         strict = STRICT
+        self._tell("divide", 0, 0)
+        divide(polisher, strict=strict)
         for sweep in range(SWEEPS):
             self._tell("exchange", sweep, SWEEPS)
             if not sum(polisher.improve(mandate, strict=strict) for mandate in every):
                 break
             strict *= STRICTER
-        for mandate in every:
-            if placement.broken(mandate):
-                self._tell("settle", mandate, len(every))
-                polisher.repair(mandate, strict=strict)
-        for attempt in range(2):
-            for mandate in every:
-                polisher.mend(mandate)
-            for sweep in range(LAST_SWEEPS):
-                self._tell("improve", sweep, LAST_SWEEPS)
-                if not sum(polisher.improve(mandate, strict=strict) for mandate in every):
-                    break
-            if not self._close_small(polisher) and attempt == 0:
+        self._repair(polisher, strict)
+        self._mend(polisher, strict)
+        for _ in range(2):
+            closed = self._close_small(polisher)
+            before, most = placement.saved(), placement.value()
+            self._tell("divide", 0, 0)
+            divide(polisher, strict=STRICTEST)
+            self._mend(polisher, strict)
+            if placement.value() < most:
+                placement.restore(before)
+            if not (closed or self._close_small(polisher)):
                 break
         fill_parts(placement)
+
+    def _repair(self, polisher: Polisher, strict: float) -> None:
+        """Mend every mandate's limits where that costs least."""
+        for mandate in range(len(self.market.mandates)):
+            if polisher.placement.broken(mandate):
+                self._tell("settle", mandate, len(self.market.mandates))
+                polisher.repair(mandate, strict=strict)
+
+    def _mend(self, polisher: Polisher, strict: float) -> None:
+        """Take out what breaks limits, and gain back what can be."""
+        every = range(len(self.market.mandates))
+        for mandate in every:
+            polisher.mend(mandate)
+        for sweep in range(LAST_SWEEPS):
+            self._tell("improve", sweep, LAST_SWEEPS)
+            if sum(polisher.improve(mandate, strict=strict) for mandate in every) <= len(every) // 10:
+                break
 
     def _close_small(self, polisher: Polisher) -> int:
         """Empty the pools that stayed below their least size; how many."""
@@ -223,22 +278,19 @@ class _Clearing:
         self._close_small(polisher)
 
     def _screen(self, margin: float | None) -> tuple[Pairs, int]:
-        """The pairs within `margin` of their receivable's best at these prices, and the bound they prove."""
-        prices, kept, best_sum = Prices.of(self.rows, self.prices), [], 0
+        """The pairs within `margin` of their receivable's best at these prices, and the bound they prove.
+
+        The margin is halved whenever there are more pairs than fit in memory.
+        """
+        prices, kept, best_sum = Prices.of(self.rows, self.prices), _Kept(margin), 0
         done, count = 0, len(self.market.receivables)
         for block, pairs in blocks(self.market):
             self._tell("screen", done, count)
             block_sum, worth = prices.of_receivables(pairs)
             best_sum += block_sum
             done += len(block)
-            if margin is None or not len(pairs):
-                kept.append(pairs)
-                continue
-            begins = starts(pairs)
-            best = np.maximum(np.maximum.reduceat(worth, begins), 0)
-            floor = np.repeat(best, np.diff(begins, append=len(pairs))) - margin * QUANTUM * 1000
-            kept.append(pairs.where(worth >= floor))
-        return joined(kept), total(prices, best_sum)
+            kept.add(pairs, worth)
+        return joined(kept.pairs), total(prices, best_sum)
 
     def _descend(self, dual: Dual, begin: int, end: int) -> None:
         for place in range(begin, end):
