@@ -1,6 +1,7 @@
 """One PostgreSQL for the whole run, started by whoever controls it; a fresh database for whoever asks."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ settings.load_profile("exchange")
 
 SERVER = "EXCHANGE_TEST_SERVER"
 TEMPLATE = "template_exchange"
+MEMORY = Path("/dev/shm")  # noqa: S108 - tests may
+ROOM_BYTES = 4 * 1024**3
 
 _stack = ExitStack()
 _counter = iter(range(10**9))
@@ -28,11 +31,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the server and migrate the template, once: workers of a parallel run inherit its address."""
     if hasattr(config, "workerinput") or SERVER in os.environ or config.option.collectonly:
         return
-    home = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="exchange-tests-", ignore_cleanup_errors=True)))
+    folder = tempfile.TemporaryDirectory(prefix="exchange-tests-", dir=_memory(), ignore_cleanup_errors=True)
+    home = Path(_stack.enter_context(folder))
+    home.chmod(0o711)  # the server's own user comes in, where root may not be one
     server = _stack.enter_context(embedded.start(home, durable=False))
     _stack.callback(os.environ.pop, SERVER, None)
     os.environ[SERVER] = server.url
     upgrade(embedded.create_database(server.url, TEMPLATE))
+
+
+def _memory() -> Path | None:
+    """The file system in memory, where it has room: there a database is made ten times as quickly."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

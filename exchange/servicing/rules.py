@@ -157,11 +157,6 @@ def is_status(kind: str) -> bool:
     return not kind.startswith("reminder_")
 
 
-def is_late(kind: str) -> bool:
-    """Whether a fact is a bucket's."""
-    return kind.startswith("late_")
-
-
 def is_followed(kind: str) -> bool:
     """Whether collections follow a fact."""
     return kind.startswith(FOLLOWED)

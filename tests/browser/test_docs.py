@@ -20,6 +20,7 @@ def test_a_call_can_be_tried(browser: Page, served: Served) -> None:
     browser.run(TYPE % served.house.operator.sign_in())
     browser.run("document.querySelector('.auth-btn-wrapper .authorize').click()")
     browser.run("document.querySelector('.auth-btn-wrapper .btn-done').click()")
+    browser.wait("document.querySelector('#operations-operations-show_clock .opblock-summary-control')")
     browser.run("document.querySelector('#operations-operations-show_clock .opblock-summary-control').click()")
     browser.wait("document.querySelector('#operations-operations-show_clock .execute')")
     browser.run("document.querySelector('#operations-operations-show_clock .execute').click()")

@@ -65,12 +65,12 @@ class Bound:
         return sign(self.key, own | claims)
 
     def proof(self, method: str, url: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:  # noqa: ANN401 - any claim
-        """A proof for a request; claims that are None are left out."""
+        """A proof for a request; what is None is left out."""
         own: dict[str, Any] = {"htm": method, "htu": url, "iat": seconds(), "jti": f"p-{next(numbers)}"}
         own |= {"nonce": self.nonce, "ath": half_hash(self.token) if self.token else None} | claims
         kept = {name: value for name, value in own.items() if value is not None}
-        public = self.proof_key.as_dict(private=False)
-        return sign(self.proof_key, kept, **({"typ": "dpop+jwt", "jwk": public} | (header or {})))
+        marks = {"typ": "dpop+jwt", "jwk": self.proof_key.as_dict(private=False)} | (header or {})
+        return sign(self.proof_key, kept, **{name: value for name, value in marks.items() if value is not None})
 
     def ask(self, *, proof: str | None, assertion: str | None = None, **form: str) -> TestResponse:
         """A request for a token."""

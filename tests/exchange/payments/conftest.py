@@ -6,6 +6,7 @@ import pytest
 
 from tests.exchange.house import House
 from tests.exchange.payments.desk import check_payments, own_desk
+from tests.exchange.reconciliation.lived import own_breaks
 from tests.exchange.settlement.bank import check_lines
 from tests.exchange.settlement.book import check_conserved
 
@@ -15,6 +16,7 @@ def desk(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A running exchange that the tests of a module share."""
     with own_desk(server_url, tmp_path_factory.mktemp("desk"), funders=2) as house:
         yield house
+        assert own_breaks(house) == []
 
 
 @pytest.fixture(autouse=True)

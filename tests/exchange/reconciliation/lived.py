@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from exchange.reconciliation.rules import Kind
 from tests.exchange.house import House, mandate, receipt, receivable
 from tests.exchange.owner import as_owner
 from tests.exchange.premises import premises
@@ -58,6 +59,13 @@ def reconcile(house: House) -> dict[str, Any]:
     shown: dict[str, Any] = house.operator.get(f"/v1/reconciliations/{run_id}")
     assert shown["finished_at"] is not None
     return shown
+
+
+def own_breaks(house: House) -> list[dict[str, Any]]:
+    """What the exchange's own rows say differently of one thing; what the bank's statements do not say is no matter."""
+    reconcile(house)
+    bank = {Kind.BANK_BALANCE, Kind.LINE_NOT_BOOKED, Kind.RECEIPT_IN_TRANSIT, Kind.PAYMENT_IN_TRANSIT}
+    return [one for one in live(house) if one["kind"] not in bank]
 
 
 def live(house: House, **asked: str) -> list[dict[str, Any]]:

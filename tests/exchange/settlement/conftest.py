@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.exchange.house import House
+from tests.exchange.reconciliation.lived import own_breaks
 from tests.exchange.settlement.book import own_house
 
 
@@ -13,3 +14,4 @@ def market(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A running exchange that the tests of a module share."""
     with own_house(server_url, tmp_path_factory.mktemp("market")) as house:
         yield house
+        assert own_breaks(house) == []

@@ -183,6 +183,47 @@ def test_what_breaks_a_rule_is_named(named: str) -> None:
         certificate.check_entries(document["market"], RIGGED[named](document["entries"]), range(2))
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("receivables", "tenor", 0), -30, "not a count"),
+        (("receivables", "recourse", 0), "yes", "not a count"),
+        (("receivables", "keys", "debtor"), [0], "too short"),
+        (("limits", 0, "kind"), "wish", "no such kind"),
+    ],
+)
+def test_a_market_that_is_none(path: tuple[Any, ...], value: object, named: str) -> None:
+    """Columns that do not fit together, and limits of no known kind, are no market's."""
+    stated = json.loads(changed(parse_canonical(whole())["market"], path, value))
+    with pytest.raises(CertificateWrong, match=named):
+        certificate.check_market(stated)
+
+
+@pytest.mark.parametrize(
+    ("price", "named"),
+    [
+        (["budget", 0, -1, -1], "below 0"),
+        (["budget", 0, -1, "1"], "below 0"),
+        (["budget", 0, -1, 5], "there twice"),
+        (["tenor", 1, -1, 5], "no limit, with mandate 1"),
+    ],
+)
+def test_prices_that_prove_nothing(price: list[Any], named: str) -> None:
+    """Below 0, twice, or of a limit that the mandate does not have."""
+    market = parse_canonical(whole())["market"]
+    with pytest.raises(CertificateWrong, match=named):
+        certificate.bound_of(market, [["budget", 0, -1, 900], price])
+
+
+@pytest.mark.parametrize(("value", "bound"), [("2", "1"), ("-1", "1"), ("01", "1"), (1, "1"), ("1", "1.0")])
+def test_numbers_of_a_head(value: object, bound: object) -> None:
+    """Decimals in their one spelling, the value within the bound."""
+    document = json.loads(extract_bytes(parse_canonical(whole()), [0]))
+    document["head"] |= {"value": value, "bound": bound}
+    with pytest.raises((CertificateWrong, ValueError)):
+        certificate.check_extract(document)
+
+
 def test_other_documents_are_refused() -> None:
     """No certificate, no type, another one, members missing."""
     others: tuple[object, ...] = ({"type": "other"}, {}, {"type": certificate.CERTIFICATE}, [])
