@@ -172,6 +172,7 @@ DOCUMENTATION = {
     "app_name": "Receivables exchange",
     "layout": "BaseLayout",
     "validatorUrl": None,  # asks nobody outside
+    "docExpansion": "none",  # there are more operations than a page is read of
     "tryItOutEnabled": True,
     "displayRequestDuration": True,
 }

@@ -98,7 +98,6 @@ WRONG: list[dict[str, Any]] = [
     {"header": {"jwk": SYMMETRIC}},
     {"header": {"jwk": OTHER.as_dict(private=False)}},
     {"header": {"jwk": OTHER.as_dict(private=True)}},
-    {"header": {"crit": ["exp"], "exp": 1}},
 ]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.exchange.house import House
-from tests.exchange.reconciliation.lived import own_breaks
 from tests.exchange.settlement.book import own_house
 
 
@@ -15,4 +14,3 @@ def market(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with own_house(server_url, tmp_path_factory.mktemp("market")) as house:
         house.only("pools", "funding", "servicing")
         yield house
-        assert own_breaks(house) == []
