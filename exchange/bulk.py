@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import marshmallow as ma
 import msgspec
 
-from exchange.errors import Fault, InvalidRequest, MalformedBody
+from exchange.errors import Fault, InvalidRequest, MalformedBody, Refused
 from exchange.http import json_body
 from exchange.schemas import ItemFault, escaped, faults_of
 
@@ -47,6 +47,10 @@ class Read(Generic[Item]):
         failures = {index: failed(index, 422, faults) for index, faults in self.bad.items()}
         return {"items": [result for _, result in sorted((failures | dict(results)).items())]}
 
+    def judged(self, refused: Mapping[int, Refused | None]) -> dict[str, Any]:
+        """The answer where there is no more to tell of an item than whether it was refused."""
+        return self.answer({index: _judged(index, why) for index, why in refused.items()})
+
 
 def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> Read[Item]:
     """Each item of the body as a `kind`, or everything that is wrong with it.
@@ -74,6 +78,10 @@ def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> Read[Item]:
 def failed(index: int, status: int, faults: Sequence[Fault]) -> dict[str, Any]:
     """The result of an item that was refused."""
     return {"index": index, "status": status, "errors": [fault.as_json() for fault in faults]}
+
+
+def _judged(index: int, refused: Refused | None) -> dict[str, Any]:
+    return {"index": index, "status": 201} if refused is None else failed(index, refused[0], [refused[1]])
 
 
 @lru_cache

@@ -24,6 +24,10 @@ class Fault:
         }
 
 
+Refused = tuple[int, Fault]
+"""Why an item of many was not done: its status and its fault."""
+
+
 class Refusal(Exception):
     """Base of every refusal. A subclass stands beside the rule that raises it and has a stable `code`.
 

@@ -22,7 +22,7 @@ from exchange.operations.schemas import (
     WorkDecisionSchema,
     WorkersShown,
 )
-from exchange.paging import decode_cursor, encode_cursor
+from exchange.paging import decode_cursor
 from exchange.schemas import PageQuery
 
 public = Blueprint("health", __name__)
@@ -80,16 +80,16 @@ def list_workers(call: Call) -> dict[str, Any]:
     return {"items": queries.workers(call.session)}
 
 
-@room.operation("/work", roles=[Role.OPERATOR], query=PageQuery, result=FailingWork)
+@room.operation("/work-items", roles=[Role.OPERATOR], query=PageQuery, result=FailingWork)
 def list_failing_work(call: Call) -> dict[str, Any]:
     """Work that was tried in vain and will be tried again, with its last error."""
     position, limit = decode_cursor(call.query.get("after"), int), call.query["limit"]
     items = queries.failing_work(call.session, after=int(position[0]) if position else 0, limit=limit)
-    return {"items": items, "next": encode_cursor(items[-1]["work_id"]) if len(items) == limit else None}
+    return call.page(items, by="work_id")
 
 
 @room.operation(
-    "/work/<work_id>/decisions",
+    "/work-items/<work_id>/decisions",
     method="POST",
     roles=[Role.OPERATOR],
     body=WorkDecisionSchema,

@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exchange.auth import Caller, Role
-from exchange.errors import Fault, InvalidRequest, NotFound
+from exchange.errors import Fault, InvalidRequest, NotFound, Refused
 from exchange.ids import new_id
 from exchange.parties.models import Company
 from exchange.payments import queries, rules
 from exchange.payments.actions import close_account
 from exchange.payments.models import PayoutAccount
-from exchange.payments.rules import AccountAwaited, Creditor, Refused
+from exchange.payments.rules import AccountAwaited, Creditor
 from exchange.payments.schemas import PayoutDecisionItem
 from exchange.services import Services
 

@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 
 from exchange.auth import Role
-from exchange.bulk import failed, read_items
+from exchange.bulk import read_items
 from exchange.errors import NotFound
 from exchange.http import Call, Room
 from exchange.payments import actions, alarm_schemas, alarms, money, queries
 from exchange.payments import schemas as wire
-from exchange.payments.rules import Policy, Refused
+from exchange.payments.rules import Policy
 
 room = Room("money", __name__, url_prefix="/v1", description="Whose the money is, and what is missing")
 
@@ -64,7 +64,7 @@ def advise_payments(call: Call) -> dict[str, Any]:
     """Say of up to 1,000 assets what was paid, when, and to which account."""
     read = read_items(call.raw, alarm_schemas.AdviceItem, alarm_schemas.AdviceSchema())
     kept = alarms.keep_advices(call.session, services=call.services, items=read.good, caller=call.caller, now=call.now)
-    return read.answer({index: _result(index, refused) for index, refused in kept.items()})
+    return read.judged(kept)
 
 
 @room.operation("/alarms", roles=WATCHERS, query=alarm_schemas.AlarmQuery, result=alarm_schemas.AlarmPage)
@@ -87,13 +87,9 @@ def acknowledge_alarms(call: Call) -> dict[str, Any]:
     """Say of up to 1,000 alarms that somebody looks into them, and why they are no worse."""
     read = read_items(call.raw, alarm_schemas.AlarmAcknowledgementItem, alarm_schemas.AlarmAcknowledgementSchema())
     noted = alarms.acknowledge(call.session, items=read.good, client_id=call.caller.client_id, now=call.now)
-    return read.answer({index: _result(index, refused) for index, refused in noted.items()})
+    return read.judged(noted)
 
 
 def _policy(version: int, policy: Policy) -> dict[str, Any]:
     terms: dict[str, Any] = msgspec.to_builtins(policy)
     return {"version": version} | {name: value for name, value in terms.items() if value is not None}
-
-
-def _result(index: int, refused: Refused | None) -> dict[str, Any]:
-    return {"index": index, "status": 201} if refused is None else failed(index, refused[0], [refused[1]])

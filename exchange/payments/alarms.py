@@ -12,12 +12,12 @@ from exchange.auth import Caller, Role
 from exchange.banking import names
 from exchange.callbacks.actions import Notice, tell_many
 from exchange.entropy import Entropy
-from exchange.errors import Fault
+from exchange.errors import Fault, Refused
 from exchange.ids import new_id
 from exchange.payments import queries, rules
 from exchange.payments.alarm_schemas import AdviceItem, AlarmAcknowledgementItem
 from exchange.payments.models import MoneyAlarm, PaymentAdvice
-from exchange.payments.rules import Policy, Refused
+from exchange.payments.rules import Policy
 from exchange.services import Services
 
 WINDOW_DAYS = 14

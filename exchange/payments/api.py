@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 
 from exchange.auth import Role
-from exchange.bulk import failed, read_items
+from exchange.bulk import read_items
 from exchange.errors import NotFound
 from exchange.http import Call, Room
 from exchange.payments import accounts, actions, approvals, queries
@@ -14,7 +14,7 @@ from exchange.payments.answers import take_answer
 from exchange.payments.files import content_of, make_file
 from exchange.payments.models import Payment
 from exchange.payments.refunds import refund
-from exchange.payments.rules import Creditor, Kind, Refused
+from exchange.payments.rules import Creditor, Kind
 from exchange.schemas import PageQuery
 
 room = Room("payments", __name__, url_prefix="/v1", description="Money out: accounts, payments, files")
@@ -70,7 +70,7 @@ def decide_payout_accounts(call: Call) -> dict[str, Any]:
     decided = accounts.decide_accounts(
         call.session, services=call.services, items=read.good, caller=call.caller, now=call.now
     )
-    return read.answer({index: _result(index, refused) for index, refused in decided.items()})
+    return read.judged(decided)
 
 
 @room.operation(
@@ -179,7 +179,7 @@ def approve_payments(call: Call) -> dict[str, Any]:
     decided = approvals.decide_payments(
         call.session, services=call.services, items=read.good, caller=call.caller, now=call.now
     )
-    return read.answer({index: _result(index, refused) for index, refused in decided.items()})
+    return read.judged(decided)
 
 
 @room.operation(
@@ -281,7 +281,3 @@ def _creditor(body: dict[str, Any]) -> Creditor:
 
 def _made(payment: Payment) -> dict[str, Any]:
     return {name: getattr(payment, name) for name in wire.PaymentMade().fields}
-
-
-def _result(index: int, refused: Refused | None) -> dict[str, Any]:
-    return {"index": index, "status": 201} if refused is None else failed(index, refused[0], [refused[1]])

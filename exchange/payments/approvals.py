@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from exchange.auth import Caller, Role
 from exchange.banking.payments import State, WrongState
-from exchange.errors import Fault, NotFound
+from exchange.errors import Fault, NotFound, Refused
 from exchange.payments import queries, rules
 from exchange.payments.actions import approve, cancel, locked
 from exchange.payments.models import Payment
-from exchange.payments.rules import NotCancellable, Refused
+from exchange.payments.rules import NotCancellable
 from exchange.payments.schemas import PaymentApprovalItem
 from exchange.services import Services
 

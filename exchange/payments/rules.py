@@ -13,12 +13,9 @@ from msgspec import Struct
 
 from exchange.banking.pain001 import BIC, IBAN
 from exchange.banking.payments import State
-from exchange.errors import Fault, Refusal
+from exchange.errors import Fault, Refusal, Refused
 from exchange.schedules.calendars import Convention, add_business_days, adjust
 from exchange.schedules.refusals import ScheduleRefused
-
-Refused = tuple[int, Fault]
-"""Why an item was not done: its status and its fault."""
 
 DOMESTIC = re.compile(r"[0-9A-Z]{6,34}", re.ASCII)
 CNAPS = re.compile(r"[0-9]{12}", re.ASCII)

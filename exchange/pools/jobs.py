@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from exchange.clock import business_date
 from exchange.pools import actions
 from exchange.services import Services
 
@@ -18,6 +17,6 @@ def list_assets(services: Services, session: Session, payload: dict[str, Any]) -
 def clear_round(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Clear the round of a cut-off."""
     cut_off_at = datetime.fromisoformat(payload["fire_at"])
-    today = business_date(cut_off_at, time_zone=services.settings.time_zone)
+    today = services.business_date(cut_off_at)
     now = services.clock.now(session)
     actions.clear_round(session, services=services, cut_off_at=cut_off_at, today=today, now=now)

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from exchange import jobs
-from exchange.clock import business_date
 from exchange.receivables import requests
 from exchange.services import Services
 
@@ -15,7 +14,7 @@ DEEM_JOB = "receivables.deem"
 
 def deem(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Take yesterday's silence as acceptance, a batch at a time."""
-    today = business_date(datetime.fromisoformat(payload["fire_at"]), time_zone=services.settings.time_zone)
+    today = services.business_date(datetime.fromisoformat(payload["fire_at"]))
     answer_by: date = today - timedelta(days=1)
     now = services.clock.now(session)
     last = requests.deem(session, answer_by=answer_by, today=today, after=payload.get("after", ""), now=now)

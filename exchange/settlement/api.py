@@ -4,7 +4,7 @@ from typing import Any
 
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
-from exchange.errors import Fault, NotFound
+from exchange.errors import NotFound
 from exchange.http import Call, Room
 from exchange.receivables.api import origin_of
 from exchange.schemas import PageQuery
@@ -75,7 +75,7 @@ def post_credit_notes(call: Call) -> dict[str, Any]:
     """Enter up to 1,000 credit notes."""
     read = read_items(call.raw, CreditNoteItem, CreditNoteSchema())
     refused = enter_credit_notes(call.session, origin=origin_of(call), items=read.good)
-    return read.answer({index: _bulk_result(index, refusal) for index, refusal in refused.items()})
+    return read.judged(refused)
 
 
 @room.operation(
@@ -160,7 +160,7 @@ def enter_virtual_accounts(call: Call) -> dict[str, Any]:
     read = read_items(call.raw, VirtualAccountItem, VirtualAccountSchema())
     client_id = call.caller.client_id
     entered = numbers.enter_virtual_accounts(call.session, items=read.good, client_id=client_id, now=call.now)
-    return read.answer({index: _bulk_result(index, refusal) for index, refusal in entered.items()})
+    return read.judged(entered)
 
 
 @room.operation("/virtual-accounts", roles=[Role.OPERATOR, Role.AUDITOR], query=PageQuery, result=VirtualAccountPage)
@@ -224,7 +224,7 @@ def decide_bank_lines(call: Call) -> dict[str, Any]:
         today=today,
         now=call.now,
     )
-    return read.answer({index: _bulk_result(index, refusal) for index, refusal in decided.items()})
+    return read.judged(decided)
 
 
 def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -> dict[str, Any]:
@@ -241,7 +241,3 @@ def _receipt_result(index: int, outcome: Entered | Refused, item: ReceiptItem) -
         "unapplied_minor": item.amount_minor - outcome.applied_minor,
     }
     return {name: value for name, value in result.items() if value is not None}
-
-
-def _bulk_result(index: int, refused: tuple[int, Fault] | None) -> dict[str, Any]:
-    return {"index": index, "status": 201} if refused is None else failed(index, refused[0], [refused[1]])

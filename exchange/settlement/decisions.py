@@ -8,7 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from exchange.errors import Fault
+from exchange.errors import Fault, Refused
 from exchange.ids import is_id
 from exchange.services import Services
 from exchange.settlement import queries
@@ -21,8 +21,6 @@ from exchange.settlement.statement_schemas import DecisionItem
 
 LEAVES = {"leave": "left", "refund": "refund"}
 """Decisions that move no money, and the state they give."""
-
-Refused = tuple[int, Fault]
 
 
 @dataclass(slots=True)

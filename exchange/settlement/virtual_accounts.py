@@ -12,14 +12,12 @@ from sqlalchemy.orm import Session
 from exchange.banking import names
 from exchange.banking.matching import Payer
 from exchange.banking.statement import Line
-from exchange.errors import Fault
+from exchange.errors import Fault, Refused
 from exchange.settlement.models import BankAccount, VirtualAccount
 from exchange.settlement.statement_schemas import VirtualAccountItem
 
 SHORTEST = 6
 LONGEST = 64
-
-Refused = tuple[int, Fault]
 
 
 class Named(NamedTuple):

@@ -117,7 +117,7 @@ def opened(path: Path) -> Iterator[Store]:
         return
     try:
         file = zipfile.ZipFile(path)
-    except (*UNREADABLE, ValueError, NotImplementedError) as error:
+    except (*UNREADABLE, ValueError, RuntimeError) as error:
         raise DamagedZip(f"{path.name} is damaged, or no zip file.") from error
     with file:
         yield Zipped(file)

@@ -174,19 +174,19 @@ def test_work_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     with house.services.database.transaction() as session:
         for _ in range(2):
             jobs.enqueue(session, job="test.luck", payload={"good": False})
-    assert house.operator.get("/v1/work")["items"] == []
+    assert house.operator.get("/v1/work-items")["items"] == []
     while jobs.run_one(house.services, worker.HANDLERS):
         pass
-    first, second = house.operator.get("/v1/work")["items"]
+    first, second = house.operator.get("/v1/work-items")["items"]
     assert (first["job"], first["attempts"], first["last_error"]) == ("test.luck", 1, "ValueError('no such luck')")
-    page = house.operator.get("/v1/work?limit=1")
-    assert house.operator.get(f"/v1/work?after={page['next']}")["items"] == [second]
+    page = house.operator.get("/v1/work-items?limit=1")
+    assert house.operator.get(f"/v1/work-items?after={page['next']}")["items"] == [second]
 
     with as_owner(house.services.database) as session:
         session.execute(
             text("UPDATE work_item SET payload = '{\"good\": true}' WHERE work_id = :id"), {"id": first["work_id"]}
         )
-    at = "/v1/work/{}/decisions"
+    at = "/v1/work-items/{}/decisions"
     house.operator.post(at.format(first["work_id"]), {"decision": "retry", "reason": "mended"})
     assert jobs.run_one(house.services, worker.HANDLERS)
     assert done == ["good"]
