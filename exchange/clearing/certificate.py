@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from exchange.clearing.market import FINANCED, Average, Cap, Market, Share
+from exchange.clearing.market import Average, Cap, Market, Share
 from exchange.clearing.solve import Answer
 from ledger import merkle
 from ledger.canonical import canonical_bytes
@@ -68,16 +68,16 @@ def market_document(market: Market) -> Document:
         name: {key: one.tolist() for key, one in getattr(held, name).items()} for name in ("keys", "measures")
     }
     names: tuple[str, ...] = ("currency", "max_grade", "max_tenor", "rates", "products", "sectors")
-    names += ("smallest", "largest", "recourse_only", "min_pool")
+    names += ("smallest", "largest", "recourse_only", "min_pool", "advance", "financed")
     terms = [
         {name: getattr(mandates, name)[one].astype(int).tolist() for name in names} for one in range(len(mandates))
     ]
     limits = [*map(_cap, market.caps), *map(_share, market.shares), *map(_average, market.averages)]
-    return {"financed": FINANCED, "receivables": receivables, "mandates": terms, "limits": limits}
+    return {"receivables": receivables, "mandates": terms, "limits": limits}
 
 
 def _cap(cap: Cap) -> Document:
-    named = {"kind": "cap", "name": cap.name, "key": cap.key, "of_price": cap.of_price}
+    named = {"kind": "cap", "name": cap.name, "key": cap.key, "of_price": cap.of_price, "own": cap.own}
     return named | {"group": cap.group.tolist(), "limit": cap.limit.tolist()}
 
 

@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 from exchange.clearing.bound import QUANTUM
-from exchange.clearing.market import Average, Cap, Ints, Mandates, Market, MarketMalformed, Receivables, Share, checked
+from exchange.clearing.market import (
+    FINANCED,
+    WHOLE_BPS,
+    Average,
+    Cap,
+    Ints,
+    Mandates,
+    Market,
+    MarketMalformed,
+    Receivables,
+    Share,
+    checked,
+)
 from exchange.clearing.solve import Answer
 
 HEADER = "id,face_fen,debtor,seller,sector,grade,tenor_days,product,recourse,ask_bps,currency,split"
@@ -107,6 +119,8 @@ def _market(held: dict[str, Ints], rows: list[dict[str, Any]], grade: Ints, pd_b
         largest=each("ticket_max_fen"),
         recourse_only=each("recourse_only") != 0,
         min_pool=each("min_pool_fen"),
+        advance=np.full(len(rows), WHOLE_BPS),
+        financed=np.full(len(rows), FINANCED),
     )
     own = np.arange(len(rows))
     tenor, least = each("max_average_tenor_days"), each("min_average_yield_bps")

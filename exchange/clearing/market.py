@@ -14,10 +14,11 @@ YEAR_BPS = 3_600_000
 """Basis points times days (ACT/360) in which a rate of 1 bp a year earns the whole face."""
 FINANCED = 50 * 360
 """What being financed at all is worth, in basis points times days: as much as half a per cent a year saved."""
+WHOLE_BPS = 10_000
 LARGEST_MINOR = 2**53 - 1
 MOST_KEYS, DIMENSIONS = 10_000_000, 2
-MOST_BPS, MOST_DAYS, MOST_FACE = 100_000, 3_650, 2**50
-"""What the sums of 64-bit integers have room for: rates, tenors, and all faces together."""
+MOST_BPS, MOST_DAYS, MOST_FACE, MOST_WORTH = 100_000, 3_650, 2**50, 2**62
+"""What the sums of 64-bit integers have room for: rates, tenors, all faces together, and what one is worth."""
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -59,7 +60,8 @@ class Receivables:
 class Mandates:
     """One entry a mandate. `rates` is [mandate, grade] in bps a year; a pool smaller than `min_pool` is none at all.
 
-    A receivable fits when its face is within smallest..largest; a part of one is at least `smallest`.
+    A receivable fits when its face is within smallest..largest; a part of one is at least `smallest`. Of a face the
+    mandate pays `advance` bps, less the discount; `financed` is what being financed by it is worth, in bps times days.
     """
 
     currency: Ints
@@ -72,6 +74,8 @@ class Mandates:
     largest: Ints
     recourse_only: Flags
     min_pool: Ints
+    advance: Ints
+    financed: Ints
 
     def __len__(self) -> int:
         return len(self.max_grade)
@@ -83,7 +87,8 @@ class Cap:
 
     `group` is each mandate's group (its own number: a limit of its own; its funder's: a limit they share; zero
     for all: the market's). `key` names a column of the receivables' keys; without one all count together.
-    `limit` is [groups, keys], or [groups, 1] for the same limit whatever the key.
+    `limit` is [groups, keys], or [groups, 1] for the same limit whatever the key. One that is not `own` to a funder
+    would tell it of others: it is left out of extracts.
     """
 
     name: str
@@ -91,6 +96,7 @@ class Cap:
     limit: Ints
     key: str | None = None
     of_price: bool = False
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +137,28 @@ class Market:
         """What placing one minor unit is worth, in bps times days: being financed, and what the seller saves."""
         held = self.receivables
         saved = held.ask[receivable] - self.mandates.rates[mandate, held.grade[receivable]]
-        worth: Ints = FINANCED + saved * held.tenor[receivable]
+        worth: Ints = self.mandates.financed[mandate] + saved * held.tenor[receivable]
         return worth
 
     def price(self, receivable: Ints, mandate: Ints, amount: Ints) -> Ints:
         """What the mandate pays for `amount`: of a whole receivable the discount is rounded up, of a part down."""
         held = self.receivables
         rate = self.mandates.rates[mandate, held.grade[receivable]]
-        discount = amount * rate * held.tenor[receivable]
+        advance = _of(amount, self.mandates.advance[mandate], WHOLE_BPS)
+        earned = rate * held.tenor[receivable]
         whole = amount == held.face[receivable]
-        price: Ints = amount - np.where(whole, -(-discount // YEAR_BPS), discount // YEAR_BPS)
+        price: Ints = advance - np.where(whole, -_of(-advance, earned, YEAR_BPS), _of(advance, earned, YEAR_BPS))
         return price
 
 
 Columns = TypeVar("Columns", Receivables, Mandates)
+
+
+def _of(amount: Ints, rate: Ints, unit: int) -> Ints:
+    """floor(amount x rate / unit), where the product itself may not fit into 64 bits."""
+    many, rest = np.divmod(amount, unit)
+    part: Ints = many * rate + rest * rate // unit
+    return part
 
 
 def reordered(market: Market, receivables: Ints, mandates: Ints) -> Market:
@@ -175,6 +189,10 @@ def checked(market: Market) -> None:
     _require(_within(held.face, 1, LARGEST_MINOR), "a face amount is not positive")
     _require(_within(held.tenor, 0, MOST_DAYS), f"a tenor is not within 0..{MOST_DAYS} days")
     _require(_within(held.ask, 0, MOST_BPS) and _within(mandates.rates, 0, MOST_BPS), "a rate is out of range")
+    _require(_within(mandates.advance, 0, WHOLE_BPS), "an advance is above the whole face")
+    _require(_within(mandates.financed, 0, MOST_BPS), "what being financed is worth is out of range")
+    most = held.face.astype(float) * (mandates.financed.max(initial=0) + held.ask * held.tenor)
+    _require(float(most.max(initial=0)) < MOST_WORTH, "a receivable is worth too much to be counted")
     codes = (
         (held.grade, mandates.rates.shape[1]),
         (held.product, mandates.products.shape[1]),

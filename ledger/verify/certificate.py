@@ -9,7 +9,7 @@ tree with one salted part a mandate, value, bound and counts. An extract has the
 proofs; a part has one mandate's terms, its limits and what it got, and nothing of another's.
 
 Money is in minor units, rates in bps a year, tenors in days. A minor unit of receivable i with mandate j is worth
-`financed` + (ask_i - rate_j) x tenor_i; prices are in thousandths of that unit.
+financed_j + (ask_i - rate_j) x tenor_i; prices are in thousandths of that unit.
 """
 
 import hashlib
@@ -23,8 +23,9 @@ from ledger.encoding import base64url, parse_base64url
 from ledger.errors import LedgerError
 
 CERTIFICATE, EXTRACT = "clearing_certificate/1", "clearing_extract/1"
-QUANTUM, PERMILLE, YEAR_BPS = 1000, 1000, 3_600_000
+QUANTUM, PERMILLE, WHOLE_BPS, YEAR_BPS = 1000, 1000, 10_000, 3_600_000
 NO_KEY = -1
+TERMS = "currency max_grade max_tenor rates products sectors smallest largest recourse_only min_pool advance financed"
 
 Row = dict[str, Any]
 Entry = tuple[int, int, int]
@@ -100,13 +101,8 @@ def check_extract(document: Row) -> dict[str, int]:
 
 def check_part(part: Row) -> None:
     """Check that what one mandate got is what it takes, within its own limits. Refuses `CertificateWrong`."""
-    _members(part, "mandate salt terms limits financed receivables entries value")
-    market = {
-        "financed": part["financed"],
-        "receivables": part["receivables"],
-        "mandates": [part["terms"]],
-        "limits": part["limits"],
-    }
+    _members(part, "mandate salt terms limits receivables entries value")
+    market = {"receivables": part["receivables"], "mandates": [part["terms"]], "limits": part["limits"]}
     check_market(market)
     entries = [[place, 0, amount] for place, amount in part["entries"]]
     _same(f"value of mandate {part['mandate']}", check_entries(market, entries, range(1)), int(part["value"]))
@@ -122,7 +118,7 @@ def check_market(market: Row) -> None:
         if len(column) != count or not all(type(one) is int and one >= 0 for one in column):
             raise CertificateWrong("A column of the receivables is too short or has what is not a count.")
     for terms in mandates:
-        _members(terms, "currency max_grade max_tenor rates products sectors smallest largest recourse_only min_pool")
+        _members(terms, TERMS)
     for limit in market["limits"]:
         if limit["kind"] not in {"cap", "share", "average"}:
             raise CertificateWrong(f"Limit {limit['name']}: no such kind.")
@@ -147,15 +143,16 @@ def fits(held: Row, terms: Row, place: int) -> bool:
     )
 
 
-def price_of(face: int, amount: int, *, rate: int, tenor: int) -> int:
+def price_of(face: int, amount: int, *, rate: int, tenor: int, advance: int) -> int:
     """What is paid for an amount of a face: the discount of the whole is rounded up, of a part down."""
-    discount = amount * rate * tenor
-    return amount - (-(-discount // YEAR_BPS) if amount == face else discount // YEAR_BPS)
+    paid = amount * advance // WHOLE_BPS
+    discount = paid * rate * tenor
+    return paid - (-(-discount // YEAR_BPS) if amount == face else discount // YEAR_BPS)
 
 
 def check_entries(market: Row, entries: Sequence[Sequence[int]], mandates: Iterable[int]) -> int:
     """Check every placement and every limit; what it is all worth. Refuses `CertificateWrong`."""
-    held, terms, financed = market["receivables"], market["mandates"], market["financed"]
+    held, terms = market["receivables"], market["mandates"]
     placed: dict[int, int] = {}
     pools = [0] * len(terms)
     sums: list[dict[tuple[int, int], int]] = [{} for _ in market["limits"]]
@@ -173,9 +170,10 @@ def check_entries(market: Row, entries: Sequence[Sequence[int]], mandates: Itera
             raise CertificateWrong(f"Receivable {place} is placed with more than its face.")
         rate, tenor = own["rates"][held["grade"][place]], held["tenor"][place]
         pools[mandate] += amount
-        value += amount * (financed + (held["ask"][place] - rate) * tenor)
+        value += amount * (own["financed"] + (held["ask"][place] - rate) * tenor)
+        price = price_of(held["face"][place], amount, rate=rate, tenor=tenor, advance=own["advance"])
         for total, limit in zip(sums, market["limits"], strict=True):
-            added = _added(limit, held, place, mandate, amount, rate)
+            added = _added(limit, held, place, mandate, (amount, price), rate)
             if added is not None:
                 key, more = added
                 total[key] = total.get(key, 0) + more
@@ -197,14 +195,13 @@ def _check_entry(held: Row, terms: Row, entry: Sequence[int]) -> None:
 
 
 def _added(
-    limit: Row, held: Row, place: int, mandate: int, amount: int, rate: int
+    limit: Row, held: Row, place: int, mandate: int, amounts: tuple[int, int], rate: int
 ) -> tuple[tuple[int, int], int] | None:
-    """The sum of a limit in which a placement counts, (group, key), and what it adds."""
+    """The sum of a limit in which a placement (amount, price) counts, (group, key), and what it adds."""
+    amount, price = amounts
     key = NO_KEY if limit.get("key") is None else held["keys"][limit["key"]][place]
     if limit["kind"] == "cap":
-        paid = limit["of_price"]
-        price = price_of(held["face"][place], amount, rate=rate, tenor=held["tenor"][place]) if paid else amount
-        return (limit["group"][mandate], key), price
+        return (limit["group"][mandate], key), price if limit["of_price"] else amount
     if limit["kind"] == "share":
         return (mandate, key), amount
     if not limit["applies"][mandate]:
@@ -265,13 +262,13 @@ def _best(
 ) -> int:
     """What a receivable is worth at most at these prices, placed whole with one mandate or not at all."""
     best, face, tenor, ask = 0, held["face"][place], held["tenor"][place], held["ask"][place]
-    grade, financed = held["grade"][place], market["financed"]
+    grade = held["grade"][place]
     keys = [NO_KEY if limit.get("key") is None else held["keys"][limit["key"]][place] for limit, _ in priced]
     for mandate, terms in enumerate(market["mandates"]):
         if not fits(held, terms, place):
             continue
         rate = terms["rates"][grade]
-        unit, paid = QUANTUM * (financed + (ask - rate) * tenor), 0
+        unit, paid = QUANTUM * (terms["financed"] + (ask - rate) * tenor), 0
         for (limit, price), key in zip(priced, keys, strict=True):
             amount = price.get((limit["group"][mandate] if limit["kind"] == "cap" else mandate, key))
             if amount is None:
@@ -284,7 +281,7 @@ def _best(
                 unit -= amount
         worth = face * (PERMILLE * unit + back[mandate])
         if paid:
-            worth -= PERMILLE * paid * price_of(face, face, rate=rate, tenor=tenor)
+            worth -= PERMILLE * paid * price_of(face, face, rate=rate, tenor=tenor, advance=terms["advance"])
         best = max(best, worth)
     return best
 
@@ -303,41 +300,60 @@ def parts_of(market: Row, entries: Sequence[Sequence[int]], salts: Sequence[str]
 
 
 def part_of(market: Row, mandate: int, got: Sequence[tuple[int, int]], salt: str) -> Row:
-    """What concerns one mandate: its terms and limits, the receivables it got, by new numbers, and what they are worth.
+    """What concerns one mandate: its terms and limits, the receivables it got, and what they are worth.
 
-    Of a cap that several mandates share only the limits of keys it holds are told, and its own part of the sum.
+    Receivables, and all that codes and keys number, have new numbers: no count of others' is told. Of a cap that
+    several mandates share only the limits of keys it holds are told; one that is not its funder's own is left out.
     """
     held, terms = market["receivables"], market["mandates"][mandate]
     places = [place for place, _ in got]
     own: Row = {name: [column[place] for place in places] for name, column in held.items() if type(column) is list}
-    for nested in ("keys", "measures"):
-        own[nested] = {name: [column[place] for place in places] for name, column in held[nested].items()}
-    rates, financed = terms["rates"], market["financed"]
+    own["measures"] = {name: [column[place] for place in places] for name, column in held["measures"].items()}
+    own["keys"], known = {}, {}
+    for name, column in held["keys"].items():
+        own["keys"][name], known[name] = _renumbered([column[place] for place in places])
+    rates, financed = terms["rates"], terms["financed"]
     value = sum(
         amount * (financed + (held["ask"][place] - rates[held["grade"][place]]) * held["tenor"][place])
         for place, amount in got
     )
+    mine = dict(terms)
+    for code, of in (("grade", "rates"), ("product", "products"), ("sector", "sectors")):
+        if code == "grade" and terms["max_grade"] + 1 < len(rates):
+            continue  # grades are in an order that its own limit refers to
+        own[code], codes = _renumbered(own[code])
+        mine[of] = [terms[of][one] for one in codes]
+        if code == "grade":
+            mine["max_grade"] = len(codes)
     return {
         "mandate": mandate,
         "salt": salt,
-        "terms": terms,
-        "limits": [_own_limit(limit, mandate, own) for limit in market["limits"]],
-        "financed": financed,
+        "terms": mine,
+        "limits": [_own_limit(limit, mandate, known) for limit in market["limits"] if limit.get("own", True)],
         "receivables": own,
         "entries": [[place, amount] for place, (_, amount) in enumerate(got)],
         "value": str(value),
     }
 
 
-def _own_limit(limit: Row, mandate: int, own: Row) -> Row:
-    if limit["kind"] != "cap":
-        picked = {"limit": [limit["limit"][mandate]]}
-        return limit | picked | ({"applies": [limit["applies"][mandate]]} if "applies" in limit else {})
-    row: list[int] = limit["limit"][limit["group"][mandate]]
-    if len(row) > 1:
-        keys = set(own["keys"][limit["key"]])
-        row = [amount if key in keys else 0 for key, amount in enumerate(row)]
-    return limit | {"group": [0], "limit": [row]}
+def _renumbered(codes: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Codes by new numbers, in the order in which they come, and the codes that these stand for."""
+    known: dict[int, int] = {}
+    renumbered = [known.setdefault(code, len(known)) for code in codes]
+    return renumbered, list(known)
+
+
+def _own_limit(limit: Row, mandate: int, known: dict[str, list[int]]) -> Row:
+    own: Row = {}
+    if limit["kind"] == "average":
+        own = {"limit": [limit["limit"][mandate]], "applies": [limit["applies"][mandate]]}
+        return limit | own
+    row: list[int] = limit["limit"][limit["group"][mandate] if limit["kind"] == "cap" else mandate]
+    if limit["kind"] == "cap":
+        own = {"group": [0]}
+    if limit["key"] is not None and len(row) > 1:
+        row = [row[key] for key in known[limit["key"]]]
+    return limit | own | {"limit": [row]}
 
 
 def extract(document: Row, mandates: Sequence[int]) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 
 from exchange.clearing.certificate import certificate_bytes, certify
 from exchange.clearing.files import read_market
-from exchange.clearing.market import Average, Cap, Ints, Mandates, Market, Receivables, Share
+from exchange.clearing.market import FINANCED, Average, Cap, Ints, Mandates, Market, Receivables, Share
 from exchange.clearing.solve import Answer, clear
 from ledger.verify import certificate
 from tests.architecture.source import ROOT
@@ -101,6 +101,8 @@ def _with_funders(draw: np.random.Generator, receivables: Receivables, funders: 
         largest=draw.choice([100_000_000, 200_000_000], funders),
         recourse_only=draw.random(funders) < 0.1,
         min_pool=budget // 50,
+        advance=np.full(funders, 10_000),
+        financed=np.full(funders, FINANCED),
     )
     caps, shares, averages = _limits(draw, receivables, mandates, budget, base)
     return Market(receivables, mandates, caps, shares, averages)

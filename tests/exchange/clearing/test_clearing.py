@@ -159,6 +159,32 @@ def test_equal_everything() -> None:
     checked(market, answer)
 
 
+@given(
+    face=st.integers(1, 2**49),
+    advance=st.integers(0, 10_000),
+    rate=st.integers(0, 5_000),
+    tenor=st.integers(0, 3_650),
+    whole=st.booleans(),
+)
+def test_prices_of_any_size_are_exact(face: int, advance: int, rate: int, tenor: int, *, whole: bool) -> None:
+    """To the minor unit what whole numbers without end give, however large; a part is rounded for the mandate."""
+    market, _ = cleared(300, 6, 1)
+    one = np.zeros(1, np.int64)
+    held = replace(market.receivables, face=np.array([face]), tenor=np.array([tenor]), grade=one)
+    terms = replace(market.mandates, rates=np.array([[rate]]), advance=np.array([advance]))
+    amount = face if whole else max(1, face // 3)
+    price = int(Market(held, terms).price(one, one, np.array([amount]))[0])
+    assert price == certificate.price_of(face, amount, rate=rate, tenor=tenor, advance=advance)
+
+
+def test_a_receivable_too_large_to_be_counted() -> None:
+    """What it is worth would not fit into 64 bits: no market, and no wrong sum."""
+    market, _ = cleared(300, 6, 1)
+    giant = replace(market.receivables, face=np.full(300, 2**49))
+    with pytest.raises(MarketMalformed, match="too much to be counted|too large to be counted"):
+        clear(replace(market, receivables=giant), seed=b"1")
+
+
 def test_one_limit_over_all_mandates() -> None:
     """A debtor's own limit holds over all mandates together, and so does a funder's cash over his."""
     market, _ = cleared(300, 6, 1)

@@ -49,11 +49,13 @@ def market() -> Market:
         largest=np.array([50_000_00, 50_000_00]),
         recourse_only=np.array([False, False]),
         min_pool=np.array([0, 5_000_00]),
+        advance=np.array([10_000, 9_000]),
+        financed=np.array([18_000, 17_000]),
     )
     caps = (
         Cap("budget", OWN, np.array([[40_000_00], [40_000_00]]), of_price=True),
         Cap("debtor", OWN, np.array([[30_000_00, 32_000_00], [30_000_00, 32_000_00]]), key="debtor"),
-        Cap("everybody", np.zeros(2, np.int64), np.array([[60_000_00]])),
+        Cap("everybody", np.zeros(2, np.int64), np.array([[60_000_00]]), own=False),
     )
     shares = (Share("sector", "sector", np.array([[1000, 700], [1000, 700]])),)
     averages = (
@@ -119,7 +121,7 @@ def test_a_right_certificate() -> None:
     """What it has is counted; by hand: 10,000 x 30 days x 100 bp saved, and so on."""
     assert check(whole()) == {"receivables": 4, "mandates": 2, "entries": 3}
     head = parse_canonical(whole())["head"]
-    worth = 1_000_000 * (18_000 + 100 * 30) + 2_000_000 * (18_000 + 150 * 60) + 1_200_000 * (18_000 + 130 * 90)
+    worth = 1_000_000 * (18_000 + 100 * 30) + 2_000_000 * (18_000 + 150 * 60) + 1_200_000 * (17_000 + 130 * 90)
     assert head["value"] == str(worth)
     assert int(head["bound"]) >= worth
 
@@ -155,7 +157,11 @@ def test_an_extract_has_nothing_of_others() -> None:
     text = extract_bytes(document, [1]).decode()
     shown = json.loads(text)
     assert [one["part"]["mandate"] for one in shown["parts"]] == [1]
-    assert all(str(number) not in text for number in (10_000_00, 20_000_00, 350))
+    assert all(str(number) not in text for number in (10_000_00, 20_000_00, 60_000_00, 350))
+    part = shown["parts"][0]["part"]
+    assert [limit["name"] for limit in part["limits"]] == ["budget", "debtor", "sector", "tenor", "yield"]
+    assert part["receivables"]["keys"] == {"debtor": [0], "sector": [0]}, "numbered anew: no count of others is told"
+    assert part["terms"]["rates"] == [320]
     assert document["salts"][0] not in text
     guessed = deepcopy(certificate.parts_of(document["market"], document["entries"], document["salts"])[0])
     guessed["salt"] = document["salts"][1]
