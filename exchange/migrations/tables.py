@@ -6,6 +6,7 @@ from exchange.collections import models as collections
 from exchange.corrections import models as corrections
 from exchange.db import Base
 from exchange.duplicates import models as duplicates
+from exchange.facts import models as facts
 from exchange.funding import models as funding
 from exchange.losses import models as losses
 from exchange.parties import models as parties
@@ -31,6 +32,7 @@ DEFINED_IN = (
     callbacks,
     duplicates,
     receivables,
+    facts,
     risk,
     pools,
     title,

@@ -4,6 +4,10 @@ Revision ID: 0020
 Revises: 0019
 """
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision = "0020"
 down_revision = "0019"
 branch_labels = None
@@ -11,4 +15,67 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "company_fact",
+        sa.Column("fact_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("company_id", sa.String(), nullable=True),
+        sa.Column("counterparty_id", sa.String(), nullable=True),
+        sa.Column("controller_id", sa.String(), nullable=True),
+        sa.Column("series", sa.String(), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("teller", sa.String(), nullable=False),
+        sa.Column("effective_date", sa.Date(), nullable=False),
+        sa.Column("place", sa.LargeBinary(), nullable=False),
+        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("corrects", sa.String(), nullable=True),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("told_by", sa.String(), nullable=False),
+        sa.Column("known_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "NOT withdrawn OR (corrects IS NOT NULL AND reason IS NOT NULL)",
+            name=op.f("ck_company_fact_reason_of_withdrawal"),
+        ),
+        sa.CheckConstraint("counterparty_id <> company_id", name=op.f("ck_company_fact_two_companies")),
+        sa.CheckConstraint(
+            "num_nonnulls(company_id, controller_id, series) > 0", name=op.f("ck_company_fact_about_something")
+        ),
+        sa.CheckConstraint(
+            "series IS NULL OR num_nonnulls(company_id, controller_id, counterparty_id) = 0",
+            name=op.f("ck_company_fact_series_alone"),
+        ),
+        sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name=op.f("fk_company_fact_company_id")),
+        sa.ForeignKeyConstraint(
+            ["controller_id"], ["controller.controller_id"], name=op.f("fk_company_fact_controller_id")
+        ),
+        sa.ForeignKeyConstraint(["corrects"], ["company_fact.fact_id"], name=op.f("fk_company_fact_corrects")),
+        sa.ForeignKeyConstraint(
+            ["counterparty_id"], ["company.company_id"], name=op.f("fk_company_fact_counterparty_id")
+        ),
+        sa.ForeignKeyConstraint(["told_by"], ["api_client.client_id"], name=op.f("fk_company_fact_told_by")),
+        sa.PrimaryKeyConstraint("fact_id", name=op.f("pk_company_fact")),
+    )
+    op.create_index(
+        "ix_company_fact_company_id", "company_fact", ["company_id", "kind", "effective_date"], unique=False
+    )
+    op.create_index(
+        "ix_company_fact_controller_id", "company_fact", ["controller_id", "kind", "effective_date"], unique=False
+    )
+    op.create_index(
+        "ix_company_fact_counterparty_id", "company_fact", ["counterparty_id", "kind", "effective_date"], unique=False
+    )
+    op.create_index("ix_company_fact_series", "company_fact", ["series", "effective_date"], unique=False)
+    op.create_index("uq_company_fact_corrects", "company_fact", ["corrects"], unique=True)
+    op.create_index(
+        "uq_company_fact_place", "company_fact", ["place"], unique=True, postgresql_where=sa.text("corrects IS NULL")
+    )
+    _seal("company_fact")
+
+
+def _seal(table: str) -> None:
+    """Rows are only added: the log's own trigger says so."""
+    op.execute(
+        f"CREATE TRIGGER {table}_sealed BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION log_is_sealed()"
+    )
