@@ -4,28 +4,26 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from scoring import model_file
-from scoring.boosting import Floats, Trees, grow
+from scoring.boosting import LEAVES_MAX, Trees, grow
 from scoring.errors import ScoringError
+from scoring.estimator import BinaryClassifier, Floats
 
 KIND = "challenger"
 TINY = 1e-12
-ROWS_AT_ONCE = 4_000
 
 
-class ChallengerNotBinary(ScoringError):
-    """The target has not exactly two classes."""
+class LeavesOutOfRange(ScoringError):
+    """A tree is asked to have fewer than two leaves or more than a word has bits."""
 
-    code = "challenger_target_not_binary"
+    code = "challenger_leaves_out_of_range"
 
 
-class Challenger(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the bases have no types
+class Challenger(BinaryClassifier):
     """The mean chance of a few boosted ensembles, each seeing a random share of the features at every split.
 
     Bagging over feature draws takes away most of the variance that a single ensemble has where bad outcomes are
@@ -61,32 +59,19 @@ class Challenger(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the b
         self.directions = directions
         self.seed = seed
 
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags has no type information
-        """Tell scikit-learn: two classes, missing values welcome."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        return tags
-
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
         """Fit on (n, k) values and n targets of two classes, the second in order being the bad one.
 
-        Refuses: ChallengerNotBinary; infinite values and too few rows by scikit-learn's own ValueError.
+        Refuses: TableInvalid, NotBinary, TableUninformative, LeavesOutOfRange.
         """
-        values, target = validate_data(
-            self, X, y, ensure_all_finite="allow-nan", dtype=np.float64, ensure_min_samples=2
-        )
-        check_classification_targets(target)
-        self.classes_, codes = np.unique(target, return_inverse=True)
-        if len(self.classes_) != 2:  # noqa: PLR2004 - good and bad
-            raise ChallengerNotBinary(
-                f"Only binary classification is supported: the target holds {len(self.classes_)} class(es)"
-            )
-        self.bags_ = [
-            Trees.of(
+        if not 2 <= self.max_leaves <= LEAVES_MAX:  # noqa: PLR2004 - a split has two sides
+            raise LeavesOutOfRange(f"{self.max_leaves} leaves; give 2 to {LEAVES_MAX}")
+        values, events = self._to_learn(X, y)
+        self.trees_ = Trees.of(
+            [
                 grow(
                     values,
-                    events=codes == 1,
+                    events=events,
                     min_leaf_rows=self.min_leaf_rows,
                     max_iter=self.rounds,
                     learning_rate=self.learning_rate,
@@ -96,29 +81,16 @@ class Challenger(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the b
                     monotonic_cst=self.directions,
                     random_state=self.seed + bag,
                 )
-            )
-            for bag in range(self.bags)
-        ]
+                for bag in range(self.bags)
+            ]
+        )
         return self
 
-    def predict_proba(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
-        """Return the (n, 2) probabilities of both classes."""
-        check_is_fitted(self)
-        values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64, order="C", reset=False)
-        bad = np.empty(len(values))
-        for start in range(0, len(values), ROWS_AT_ONCE):  # few rows at once stay in the cache for all trees
-            rows = np.ascontiguousarray(values[start : start + ROWS_AT_ONCE])
-            bad[start : start + ROWS_AT_ONCE] = np.mean([expit(trees.log_odds(rows)) for trees in self.bags_], axis=0)
-        return np.column_stack((1 - bad, bad))
-
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
-        """Return the log-odds of the second class."""
-        return np.asarray(logit(np.clip(self.predict_proba(X)[:, 1], TINY, 1 - TINY)), dtype=np.float64)
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
-        """Return the likelier class of each row."""
-        likelier = self.decision_function(X) > 0
-        return np.asarray(self.classes_[likelier.astype(np.int64)])
+        """Return the log-odds of the second class: those of the mean chance."""
+        values = self._values(X)
+        bad = expit(self.trees_.log_odds(values)).mean(axis=1)
+        return np.asarray(logit(np.clip(bad, TINY, 1 - TINY)), dtype=np.float64)
 
     def to_json(self) -> str:
         """Return the fitted challenger as a model file."""
@@ -136,7 +108,7 @@ class Challenger(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the b
             "parameters": self.get_params(),
             "classes": self.classes_.tolist(),
             "features": self.n_features_in_,
-            "bags": [trees.to_body() for trees in self.bags_],
+            "bags": self.trees_.to_body(),
         }
 
     @classmethod
@@ -149,5 +121,5 @@ class Challenger(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the b
             bags = [*body["bags"]]
         except (KeyError, TypeError, ValueError) as fault:
             raise model_file.ModelFileUnreadable(repr(fault)) from fault
-        made.bags_ = [Trees.from_body(trees, width=made.n_features_in_) for trees in bags]
+        made.trees_ = Trees.from_body(bags, width=made.n_features_in_)
         return made

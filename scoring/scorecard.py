@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
 from scoring.binning import Bins, Direction, Floats, fit_bins
-from scoring.boosting import grow
+from scoring.boosting import Trees, grow
 from scoring.calibration import shift
 from scoring.errors import ScoringError
+from scoring.estimator import BinaryClassifier, NotBinary
 from scoring.facts import Bools, Int64s
 from scoring.odds import MICRO
 
@@ -23,12 +21,6 @@ FORMAT = 2
 ROWS_AT_ONCE = 4_096
 LEAF_ROWS = 40
 """Either side of a step holds at least so many training rows."""
-
-
-class NotBinary(ScoringError):
-    """The target has not exactly two classes."""
-
-    code = "scorecard_target_not_binary"
 
 
 class DirectionsUneven(ScoringError):
@@ -43,7 +35,7 @@ class ScorecardUnreadable(ScoringError):
     code = "scorecard_unreadable"
 
 
-class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the bases have no types
+class Scorecard(BinaryClassifier):
     """The sum of one step function per feature, fitted together by boosting over monotone tree bins.
 
     Every step of the boosting splits one feature's bins once and is shrunk, so that features which say the same
@@ -82,27 +74,12 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
         self.base_odds = base_odds
         self.points_to_double = points_to_double
 
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 - scikit-learn's Tags has no type information
-        """Tell scikit-learn: two classes, missing values welcome."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        return tags
-
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
         """Fit on (n, k) values and n targets of two classes, the second in order being the bad one.
 
-        Refuses: NotBinary, DirectionsUneven; infinite values and too few rows by scikit-learn's own
-        ValueError.
+        Refuses: TableInvalid, NotBinary, TableUninformative, DirectionsUneven.
         """
-        values, target = validate_data(
-            self, X, y, ensure_all_finite="allow-nan", dtype=np.float64, ensure_min_samples=2
-        )
-        check_classification_targets(target)
-        self.classes_, codes = np.unique(target, return_inverse=True)
-        if len(self.classes_) != 2:  # noqa: PLR2004 - good and bad
-            raise NotBinary(f"Only binary classification is supported: the target holds {len(self.classes_)} class(es)")
-        events = codes == 1
+        values, events = self._to_learn(X, y)
         self.bins_ = [
             fit_bins(
                 values[:, at],
@@ -129,19 +106,20 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
             max_leaf_nodes=2, l2_regularization=self.penalty, random_state=0,
             monotonic_cst=[turns[bins.direction] if len(bins.cuts) else 0 for bins in self.bins_],
         )  # fmt: skip
-        # Trees of one split add up by feature: what a bin adds is what changes when nothing but it does.
-        sizes = [len(bins.cuts) + 2 for bins in self.bins_]
-        probes = np.zeros((1 + sum(sizes), len(sizes)))
-        ends = 1 + np.cumsum(sizes)
-        for at, (bins, size, end) in enumerate(zip(self.bins_, sizes, ends, strict=True)):
-            probes[end - size : end, at] = _code(np.arange(size), bins=bins)
-        logit = learner.decision_function(probes)
-        steps, intercept = [], float(logit[0])
-        for rows, size, end in zip(index, sizes, ends, strict=True):
-            counts = np.bincount(rows, minlength=size)
-            added = np.where(counts > 0, logit[end - size : end] - logit[0], 0.0)
-            centre = float((counts * added).sum() / counts.sum())
-            steps.append(np.where(counts > 0, added - centre, 0.0))
+        trees = Trees.of([learner])
+        steps, intercept = [np.zeros(len(bins.cuts) + 2) for bins in self.bins_], trees.baselines[0]
+        for tree in trees.bags[0]:  # of one split, or none: they add up by feature
+            if tree["is_leaf"][0]:
+                intercept += float(tree["value"][0])
+                continue
+            at = int(tree["feature_idx"][0])
+            code = _code(np.arange(len(steps[at])), bins=self.bins_[at])
+            left = np.where(np.isnan(code), tree["missing_go_to_left"][0], code <= tree["num_threshold"][0])
+            steps[at] += np.where(left, tree["value"][tree["left"][0]], tree["value"][tree["right"][0]])
+        for at, rows in enumerate(index):
+            counts = np.bincount(rows, minlength=len(steps[at]))
+            centre = float(counts @ steps[at]) / len(values)
+            steps[at] = np.where(counts > 0, steps[at] - centre, 0.0)
             intercept += centre
         return steps, intercept
 
@@ -160,12 +138,6 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
         if len(ways) != features or not {*ways} <= {"up", "down", "auto", "free"}:
             raise DirectionsUneven(f"{features} features need as many directions of up, down, auto or free")
         return ways
-
-    def _values(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
-        """Return a table as the fitted card reads it; another width and infinite values are refused by scikit-learn."""
-        check_is_fitted(self)
-        values = validate_data(self, X, ensure_all_finite="allow-nan", dtype=np.float64, reset=False)
-        return np.asarray(values, dtype=np.float64)
 
     def bin_index(self, X: ArrayLike) -> Int64s:  # noqa: N803 - scikit-learn's name
         """Return the (n, k) bin of each value; the last bin of a feature is the missing one."""
@@ -197,16 +169,6 @@ class Scorecard(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # the ba
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
         """Return the log-odds of the second class."""
         return np.asarray(self.logit_micro(X) / MICRO, dtype=np.float64)
-
-    def predict_proba(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
-        """Return the (n, 2) probabilities of both classes."""
-        bad = expit(self.decision_function(X))
-        return np.column_stack((1 - bad, bad))
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
-        """Return the likelier class of each row."""
-        likelier = self.decision_function(X) > 0
-        return np.asarray(self.classes_[likelier.astype(np.int64)])
 
     def points(self, X: ArrayLike) -> Int64s:  # noqa: N803 - scikit-learn's name
         """Return the (n, k + 1) integer points, the base first, then one per feature; more is less risk."""

@@ -54,7 +54,7 @@ def test_same_rows_same_bytes(fitted: Challenger) -> None:
 
 def test_rows_beyond_a_chunk_are_scored_alike(fitted: Challenger) -> None:
     """What is scored in parts is scored as if alone."""
-    values, _ = table(rows=challenger.ROWS_AT_ONCE + 3)
+    values, _ = table(rows=boosting.ROWS_AT_ONCE + 3)
     assert (fitted.predict_proba(values)[-3:] == fitted.predict_proba(values[-3:])).all()
 
 
@@ -76,12 +76,30 @@ def test_gaps_never_seen_are_scored(fitted: Challenger) -> None:
     assert np.isfinite(fitted.predict_proba(np.full((2, 4), np.nan))).all()
 
 
-def test_one_class_is_refused() -> None:
-    """A target of one class cannot be fitted."""
-    values, _ = table(rows=50)
-    with pytest.raises(challenger.ChallengerNotBinary) as caught:
-        Challenger().fit(values, np.zeros(50))
-    assert caught.value.code == "challenger_target_not_binary"
+def test_leaves_are_as_many_as_can_be_counted() -> None:
+    """A tree of one leaf, and one of more leaves than a word has bits, are refused."""
+    for leaves in (1, 65):
+        with pytest.raises(challenger.LeavesOutOfRange):
+            Challenger(max_leaves=leaves).fit(*table(rows=50))
+
+
+@pytest.mark.parametrize(("leaves", "rounds"), [(2, 20), (8, 40), (13, 15), (31, 5), (64, 5)])
+def test_trees_answer_as_scikit_learn_walks_them(leaves: int, rounds: int) -> None:
+    """Whatever the width of a tree: the log-odds of scikit-learn's own predictor, on cuts, beyond them and in gaps."""
+    values, events = table()
+    values[:, 1] = np.round(values[:, 1])
+    learners = [
+        boosting.grow(
+            values, events=events, min_leaf_rows=3, max_leaf_nodes=leaves, max_iter=rounds, max_features=0.5,
+            random_state=seed,
+        )
+        for seed in (1, 2)
+    ]  # fmt: skip
+    trees = boosting.Trees.of(learners)
+    cuts = [tree["num_threshold"][tree["is_leaf"] == 0] for bag in trees.bags for tree in bag]
+    asked = np.random.default_rng(2).choice(np.concatenate([[np.nan, -9.0, 9.0], *cuts]), size=(1_500, 4))
+    walked = np.column_stack([learner.decision_function(asked) for learner in learners])
+    assert trees.log_odds(asked) == pytest.approx(walked, abs=1e-12)
 
 
 def rewritten(made: Challenger, damage: Any) -> str:  # noqa: ANN401 - a lambda
@@ -99,6 +117,12 @@ def rewritten(made: Challenger, damage: Any) -> str:  # noqa: ANN401 - a lambda
         (lambda body: body["bags"][0].pop("baseline"), boosting.TreesUnreadable),
         (lambda body: body["bags"][0]["trees"][0]["left"].pop(), boosting.TreesUnreadable),
         (lambda body: body["bags"][0]["trees"][0]["left"].__setitem__(0, 0), boosting.TreesUnreadable),
+        (
+            lambda body: body["bags"][0]["trees"][0].update(body["bags"][0]["trees"][0], left=[2], right=[2]),
+            boosting.TreesUnreadable,
+        ),
+        (lambda body: body["bags"][0]["trees"].clear(), boosting.TreesUnreadable),
+        (lambda body: body["bags"].clear(), boosting.TreesUnreadable),
         (lambda body: body["bags"][0]["trees"][0]["right"].__setitem__(0, 10**6), boosting.TreesUnreadable),
         (lambda body: body["bags"][0]["trees"][0]["feature_idx"].__setitem__(0, 4), boosting.TreesUnreadable),
     ],
