@@ -77,7 +77,7 @@ POOL = """
     FROM pool
     JOIN mandate ON mandate.mandate_id = pool.mandate_id AND mandate.version = pool.mandate_version
     JOIN funder ON funder.funder_id = pool.funder_id
-    JOIN clearing_round ON clearing_round.round_id = pool.round_id
+    LEFT JOIN clearing_round ON clearing_round.round_id = pool.round_id
     LEFT JOIN offer ON offer.pool_id = pool.pool_id
     WHERE pool.pool_id = :pool_id
 """

@@ -33,17 +33,33 @@ AUTOMATIC = "mandate"
 
 def offer_round(session: Session, *, services: Services, round_id: str, today: date, now: datetime) -> None:
     """Offer each pool of a round to its funder, with the money for it set aside."""
+    of_round = text("SELECT pool_id FROM pool WHERE round_id = :round_id")
+    pool_ids = session.execute(of_round, {"round_id": round_id}).scalars().all()
+    offer_pools(session, services=services, pool_ids=pool_ids, today=today, now=now)
+
+
+def offer_pools(
+    session: Session,
+    *,
+    services: Services,
+    pool_ids: Sequence[str],
+    taken_by: str | None = None,
+    today: date,
+    now: datetime,
+) -> None:
+    """Offer pools to their funders, with the money for each set aside; `taken_by` says what commits them already."""
     query = text("""
         SELECT pool.pool_id, pool.funder_id, pool.mandate_id, pool.currency, mandate.terms,
                count(*) AS assets, sum(price_minor)::bigint AS price, sum(face_minor)::bigint AS face
         FROM pool
         JOIN pool_asset ON pool_asset.pool_id = pool.pool_id AND pool_asset.released_at IS NULL
         JOIN mandate ON mandate.mandate_id = pool.mandate_id AND mandate.version = pool.mandate_version
-        WHERE pool.round_id = :round_id AND NOT EXISTS (SELECT FROM offer WHERE offer.pool_id = pool.pool_id)
+        WHERE pool.pool_id = ANY(:ids) AND NOT EXISTS (SELECT FROM offer WHERE offer.pool_id = pool.pool_id)
         GROUP BY pool.pool_id, mandate.mandate_id, mandate.version ORDER BY pool.pool_id
     """)
-    for pool in session.execute(query, {"round_id": round_id}).all():
-        _offer(session, pool, services=services, today=today, now=now)
+    for pool in session.execute(query, {"ids": list(pool_ids)}).all():
+        automatic = AUTOMATIC if pool.terms["auto_commit"] else None
+        _offer(session, pool, services=services, taken_by=taken_by or automatic, today=today, now=now)
 
 
 def commit(
@@ -133,7 +149,15 @@ def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> 
     )
 
 
-def _offer(session: Session, pool: Any, *, services: Services, today: date, now: datetime) -> None:  # noqa: ANN401 - a row
+def _offer(
+    session: Session,
+    pool: Any,  # noqa: ANN401 - a row
+    *,
+    services: Services,
+    taken_by: str | None,
+    today: date,
+    now: datetime,
+) -> None:
     offer_id = new_id("ofr", now=now, entropy=services.entropy, purpose=pool.pool_id)
     cash, reserved = books.funder_cash(pool.funder_id), books.funder_reserved(pool.funder_id)
     books.open_money(session, currency=pool.currency, paths=[cash, reserved])
@@ -172,13 +196,13 @@ def _offer(session: Session, pool: Any, *, services: Services, today: date, now:
         "valid_until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
     }
     tell(session, funder_id=pool.funder_id, type="offer.made", data=data, pending_id=None, now=now)
-    if pool.terms["auto_commit"]:
+    if taken_by:
         commit(
             session,
             offer_id=offer_id,
             funder_id=pool.funder_id,
             asset_ids=None,
-            answered_by=AUTOMATIC,
+            answered_by=taken_by,
             now=now,
         )
 

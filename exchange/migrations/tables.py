@@ -19,6 +19,7 @@ from exchange.risk import models as risk
 from exchange.servicing import models as servicing
 from exchange.settlement import models as settlement
 from exchange.title import models as title
+from exchange.trading import models as trading
 from ledger import log_tables
 from ledger.books import tables as books
 from ledger.tables import metadata as ledger_metadata
@@ -38,6 +39,7 @@ DEFINED_IN = (
     title,
     corrections,
     funding,
+    trading,
     servicing,
     settlement,
     reconciliation,

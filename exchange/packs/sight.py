@@ -274,6 +274,30 @@ FILES = {
     "log_checkpoint": "SELECT size, root, note, published_at FROM log_checkpoint",
     "log_publication": "SELECT size, published_at FROM log_publication",
     "log_cosignature": "SELECT witness, size, time_s, line FROM log_cosignature",
+    "auction": """
+        SELECT auction_id, currency, opens_at, closes_at, reserve_bps, advance_bps, pricing, min_part_minor, outcome,
+               ended_at, seed
+        FROM auction WHERE auction_id IN (SELECT auction_id FROM bid WHERE funder_id = %(funder)s)
+    """,
+    "bid": """
+        SELECT bid_id, auction_id, lot, funder_id, mandate_id, held_minor, digest, entered_at, outcome, reason, ended_at,
+               opened, rate_bps, taken_minor, pool_id
+        FROM bid WHERE funder_id = %(funder)s
+    """,
+    "listing": """
+        SELECT listing_id, funder_id, currency, price_ppm, min_part_minor, listed_at, valid_until, outcome, reason,
+               ended_at
+        FROM listing WHERE funder_id = %(funder)s
+    """,
+    "listing_asset": """
+        SELECT listing_id, asset_id, outstanding_minor, due_minor, listing_asset.schedule_version, open
+        FROM listing_asset JOIN listing USING (listing_id) WHERE funder_id = %(funder)s
+    """,
+    "trade_side": """
+        SELECT trade_id, asset_id, side, funder_id, pool_id, listing_id, currency, face_minor, due_minor, price_minor,
+               earned_minor, result_minor, traded_on, recorded_at
+        FROM trade_side WHERE funder_id = %(funder)s
+    """,
     **journal.FILES,
 }
 """For each table that a funder's pack has a file of, its rows. A column that is not named stays at home."""

@@ -9,6 +9,7 @@ from exchange.migrations.tables import METADATA
 from ledger.tables import metadata as ledger_metadata
 
 LEFT_OUT: Mapping[str, str] = {
+    "bid.sealed": "bids for auctions that are not over; their bidders bid anew where it is restored",
     "callback_endpoint": "secrets under which callbacks are signed; each funder registers its endpoint anew",
     "collection_contact.person": "who was spoken to; what was said stays",
     "payment_promise.promised_by": "who gave the word; the promise stays",

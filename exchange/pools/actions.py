@@ -1,6 +1,6 @@
 """List scored assets as free claims, keep mandates, clear rounds, let claims go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -74,7 +74,7 @@ def clear_round(session: Session, *, services: Services, cut_off_at: datetime, t
     The tie-break seed is the root of the last published checkpoint: public, and nobody's choice. A round that was
     cleared already is left as it is.
     """
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('pools.round'))"))
+    lock_mandates(session)
     if session.execute(select(Round).where(Round.cut_off_at == cut_off_at)).first() is not None:
         return
     assets = queries.free_assets(session)
@@ -99,6 +99,20 @@ def clear_round(session: Session, *, services: Services, cut_off_at: datetime, t
     if matches:
         _pool(session, matches, candidates, round_id=round_id, services=services, now=now)
         jobs.enqueue(session, job=MATCHED_JOB, payload={"round_id": round_id})
+
+
+def lock_mandates(session: Session, *, mandate_ids: Collection[str] | None = None) -> None:
+    """Until the transaction ends nobody else places anything with these mandates; with none named, with any.
+
+    Taken before every other lock: whoever counts what a mandate has room for has to be the one who fills it.
+    """
+    if mandate_ids is None:
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('pools.round'))"))
+        return
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(hashtext('pools.round'))"))
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+    for mandate_id in sorted(set(mandate_ids)):
+        session.execute(lock, {"name": f"pools.fill {mandate_id}"})
 
 
 def set_state(session: Session, *, pool_id: str, asset_ids: Sequence[str], state: str) -> None:
@@ -190,19 +204,20 @@ def _pool(
         if got:
             purpose = f"{round_id}/{candidate.mandate_id}"
             pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=purpose)
-            _write_pool(session, candidate, got, pool_id=pool_id, round_id=round_id, now=now)
+            write_pool(session, candidate, got, pool_id=pool_id, round_id=round_id, now=now)
     limits.use_room(session, amounts=used)
 
 
-def _write_pool(
+def write_pool(
     session: Session,
     candidate: Candidate,
     matches: Sequence[Match],
     *,
     pool_id: str,
-    round_id: str,
+    round_id: str | None,
     now: datetime,
 ) -> None:
+    """Reserve free assets, locked, for a mandate as a pool of its own; their obligors' limits are the caller's."""
     values: Mapping[str, Any] = {
         "pool_id": pool_id,
         "round_id": round_id,

@@ -30,7 +30,7 @@ class Claim(Base):
     that sold it: price and holdback are its. `held_since` is the day from which on title stands as it does.
     `encumbered_minor` is what encumbrances hold of what is owed. While it is disputed, nobody is offered it.
     `schedule_version` names its instalments in force; without one all is due on `due_date`. With one that is the last
-    instalment's date.
+    instalment's date. `kept_for` names what keeps a free claim out of rounds, such as an auction.
     """
 
     __tablename__ = "claim"
@@ -74,6 +74,7 @@ class Claim(Base):
     listed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     disputed: Mapped[bool] = mapped_column(server_default=text("false"))
     schedule_version: Mapped[int | None]
+    kept_for: Mapped[str | None] = mapped_column(String)
 
 
 class Instalment(Base):
@@ -125,7 +126,7 @@ class Round(Base):
 
 
 class Pool(Base):
-    """What one mandate got in one round."""
+    """What one mandate got in one round, or without one: in an auction, a co-funding, a trade."""
 
     __tablename__ = "pool"
     __table_args__ = (
@@ -133,7 +134,7 @@ class Pool(Base):
     )
 
     pool_id: Mapped[str] = mapped_column(String, primary_key=True)
-    round_id: Mapped[str] = mapped_column(ForeignKey("clearing_round.round_id"), index=True)
+    round_id: Mapped[str | None] = mapped_column(ForeignKey("clearing_round.round_id"), index=True)
     mandate_id: Mapped[str] = mapped_column(String, index=True)
     mandate_version: Mapped[int]
     funder_id: Mapped[str] = mapped_column(ForeignKey("funder.funder_id"), index=True)

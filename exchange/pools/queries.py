@@ -35,7 +35,7 @@ ASSETS = """
 def free_assets(session: Session) -> list[FreeAsset]:
     """Every free asset that nobody else has a right in, locked until the transaction ends."""
     query = text(
-        f"{ASSETS} WHERE claim.state = 'free' AND encumbered_minor = 0 AND NOT disputed "
+        f"{ASSETS} WHERE claim.state = 'free' AND encumbered_minor = 0 AND NOT disputed AND kept_for IS NULL "
         "ORDER BY claim.root_id, claim.asset_id FOR UPDATE OF claim"
     )
     return _free(session, session.execute(query).all())
@@ -43,8 +43,13 @@ def free_assets(session: Session) -> list[FreeAsset]:
 
 def asset(session: Session, *, asset_id: str) -> FreeAsset | None:
     """One listed asset, whatever its state."""
-    rows = session.execute(text(f"{ASSETS} WHERE claim.asset_id = :id"), {"id": asset_id}).all()
-    return next(iter(_free(session, rows)), None)
+    return assets(session, asset_ids=[asset_id]).get(asset_id)
+
+
+def assets(session: Session, *, asset_ids: Sequence[str]) -> dict[str, FreeAsset]:
+    """The listed ones among the assets, whatever their state, as mandates judge them."""
+    rows = session.execute(text(f"{ASSETS} WHERE claim.asset_id = ANY(:ids)"), {"ids": list(asset_ids)}).all()
+    return {one.asset_id: one for one in _free(session, rows)}
 
 
 def open_schedules(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Schedule]:
@@ -76,7 +81,10 @@ def as_rows(schedule: Schedule) -> list[dict[str, Any]]:
 
 def is_free(session: Session, *, asset_id: str) -> bool:
     """Whether a listed asset is its holder's to be offered: only such assets are in a round."""
-    query = text("SELECT state = 'free' AND encumbered_minor = 0 AND NOT disputed FROM claim WHERE asset_id = :id")
+    query = text("""
+        SELECT state = 'free' AND encumbered_minor = 0 AND NOT disputed AND kept_for IS NULL
+        FROM claim WHERE asset_id = :id
+    """)
     return bool(session.execute(query, {"id": asset_id}).scalar_one())
 
 

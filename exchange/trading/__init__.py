@@ -1,0 +1,1 @@
+"""Sales besides the rounds: auctions by sealed bids, co-funding of one asset, and trades between funders."""
