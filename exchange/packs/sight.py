@@ -280,8 +280,8 @@ FILES = {
         FROM auction WHERE auction_id IN (SELECT auction_id FROM bid WHERE funder_id = %(funder)s)
     """,
     "bid": """
-        SELECT bid_id, auction_id, lot, funder_id, mandate_id, held_minor, digest, entered_at, outcome, reason, ended_at,
-               opened, rate_bps, taken_minor, pool_id
+        SELECT bid_id, auction_id, lot, funder_id, mandate_id, held_minor, digest, entered_at, outcome, reason,
+               ended_at, opened, rate_bps, taken_minor, pool_id
         FROM bid WHERE funder_id = %(funder)s
     """,
     "listing": """

@@ -14,8 +14,8 @@ class Auction(Base):
     """Free assets put up in lots for sealed bids between two moments; over when it has an outcome.
 
     Bids name a discount of at most `reserve_bps` a year; `advance_bps` of what is owed, less the discount, is paid. A
-    lot goes whole to one bid, or with `min_part_minor` in parts of at least so much to several. Each winner pays its own
-    discount, or (`uniform`) the highest that won in its lot.
+    lot goes whole to one bid, or with `min_part_minor` in parts of at least so much to several. Each winner gets its
+    own discount, or (`uniform`) the highest that won in its lot.
     """
 
     __tablename__ = "auction"

@@ -16,7 +16,8 @@ from tests.exchange.packs.folders import Packs, content, table
 from tests.exchange.packs.lived import HIDDEN_NUMBER, MIDDLE, PARTS, PERSON, SHARED_NUMBER, evidence, names
 
 NOT_FOR_FUNDERS = {
-    "api_client", "approval", "auction_asset", "auction_certificate", "bank_account", "bank_line", "bank_statement", "callback_delivery", "callback_endpoint",
+    "api_client", "approval", "auction_asset", "auction_certificate",
+    "bank_account", "bank_line", "bank_statement", "callback_delivery", "callback_endpoint",
     "callback_outbox", "case_item", "case_referral", "case_stage", "charge_payment", "clash", "client_key",
     "closed_chunk", "closed_day", "collection_case", "collection_contact", "collection_day", "collection_policy",
     "collection_task", "collection_task_step", "company_fact", "confirmation_request", "controller", "correspondence",
