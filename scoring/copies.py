@@ -8,12 +8,12 @@ from typing import Literal
 
 NEAR_DAYS = 2
 NEAR_PERMILLE = 5
-"""A near copy differs by at most so many days in its due date, and so many in a thousand of the larger face."""
+"""A near copy differs by at most so many days in its dates, and by so many in a thousand of the larger face."""
 
 
 @dataclass(frozen=True, order=True)
 class Invoice:
-    """What can be compared: parties, number, face, due day, and digests of the papers behind it."""
+    """What can be compared: parties, number, face, days of issue and due, and digests of the papers behind it."""
 
     day: int
     reference: str
@@ -21,6 +21,7 @@ class Invoice:
     buyer: str
     number: str
     face_minor: int
+    issue_day: int
     due_day: int
     papers: frozenset[str] = frozenset()
 
@@ -43,7 +44,7 @@ def plain_number(number: str) -> str:
 def copies(invoices: Iterable[Invoice]) -> list[Copy]:
     """Return the invoices that repeat an earlier one of the same seller, in order of day and reference.
 
-    By number: the plain numbers are equal. By paper: the parties are the same, due dates and faces are near, and a
+    By number: the plain numbers are equal. By paper: the parties are the same, dates and faces are near, and a
     digest is shared. By likeness: the same without a digest, where the papers of one of the two are not known: a
     hint, for a standing order may look like this.
     """
@@ -62,15 +63,18 @@ def copies(invoices: Iterable[Invoice]) -> list[Copy]:
     return found
 
 
-def _near(invoice: Invoice, earlier: Iterable[Invoice]) -> Copy | None:
-    """Return the first earlier invoice of the pair that this one nearly is."""
-    for other in earlier:
+def _near(invoice: Invoice, earlier: list[Invoice]) -> Copy | None:
+    """Return the nearest of the earlier invoices of the pair that this one nearly is; a shared paper is nearer."""
+    found: list[tuple[bool, int, int, int]] = []
+    for at, other in enumerate(earlier):
         apart = abs(invoice.face_minor - other.face_minor)
-        near_face = apart * 1_000 <= NEAR_PERMILLE * max(invoice.face_minor, other.face_minor)
-        if not near_face or abs(invoice.due_day - other.due_day) > NEAR_DAYS:
+        days = max(abs(invoice.issue_day - other.issue_day), abs(invoice.due_day - other.due_day))
+        if apart * 1_000 > NEAR_PERMILLE * max(invoice.face_minor, other.face_minor) or days > NEAR_DAYS:
             continue
-        if invoice.papers & other.papers:
-            return Copy(invoice.reference, other.reference, "paper")
-        if not (invoice.papers and other.papers):
-            return Copy(invoice.reference, other.reference, "likeness")
-    return None
+        shared = bool(invoice.papers & other.papers)
+        if shared or not (invoice.papers and other.papers):
+            found.append((not shared, apart, days, at))
+    if not found:
+        return None
+    no_paper, _, _, at = min(found)
+    return Copy(invoice.reference, earlier[at].reference, "likeness" if no_paper else "paper")

@@ -3,13 +3,25 @@
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import clearing, close_of_business, intake, log, posting, scoring, sign, statement, verify
+from tests.benchmarks import (
+    clearing,
+    close_of_business,
+    intake,
+    log,
+    planted,
+    posting,
+    scoring,
+    sign,
+    statement,
+    verify,
+)
 from tests.benchmarks.report import Result, show
 
 BENCHMARKS: dict[str, Callable[[], Result | list[Result]]] = {
     "clearing": clearing.measure,
     "log": log.measure,
     "intake": intake.measure,
+    "planted": planted.measure,
     "posting": posting.measure,
     "statement": statement.measure,
     "close-of-business": close_of_business.measure,
