@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import orjson
 from psycopg import sql
-from sqlalchemy import Engine, MetaData, create_engine, event
+from sqlalchemy import Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import NullPool
@@ -26,12 +26,16 @@ APP_ROLE = "exchange_app"
 """What the service may do in the database, whoever it logs in as; `exchange migrate` makes it."""
 AUDITOR_ROLE = "exchange_auditor"
 """Who may read the books and the log, and nothing else."""
+FUNDER_ROLE, FUNDER_SETTING = "exchange_funder", "exchange.funder_id"
+"""As who a funder's request works, and the setting that says which funder's rows there are for it."""
 PATIENCE = "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=10min"
 """Nobody waits without end for a lock, and nobody who forgot a transaction holds one without end."""
 ASSUME = """
     SELECT set_config('role', rolname, false) FROM pg_roles
     WHERE rolname = %s AND pg_has_role(session_user, oid, 'MEMBER')
 """
+
+SEE_ONLY = text("SELECT set_config('role', :role, true), set_config(:setting, :funder_id, true)")
 
 Result = TypeVar("Result")
 
@@ -132,11 +136,22 @@ def assume(role: str, connection: Any, _record: object) -> None:  # noqa: ANN401
     connection.commit()
 
 
+def see_only(session: Session, *, funder_id: str) -> None:
+    """For the rest of the transaction there are no rows of other funders (exchange/migrations/policies.py)."""
+    session.execute(SEE_ONLY, {"role": FUNDER_ROLE, "setting": FUNDER_SETTING, "funder_id": funder_id})
+    session.info[FUNDER_SETTING] = funder_id
+
+
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write many rows with `COPY`, inside the session's transaction."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
+    """Write many rows with `COPY`, inside the session's transaction; PostgreSQL copies none where rows are hidden."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    if FUNDER_SETTING in session.info:
+        places = sql.SQL(", ").join([sql.Placeholder()] * len(columns))
+        insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(sql.Identifier(table), names, places)
+        with raw_cursor(session) as cursor:
+            cursor.executemany(insert, rows)
+        return
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
     with raw_cursor(session) as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)

@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException
 from exchange import auth, idempotency
 from exchange.admission import admit, next_nonce
 from exchange.clock import system_now
-from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause
+from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause, see_only
 from exchange.errors import Fault, Forbidden, MalformedBody, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
 from exchange.paging import decode_cursor, encode_cursor
@@ -81,6 +81,7 @@ class Operation:
     status: int
     idempotent: bool
     reads_body: bool
+    across_funders: bool
     uploads: bool
     most_bytes: Callable[[Settings], int] | None = None
 
@@ -100,14 +101,17 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         query: type[ma.Schema] | None = None,
         status: int = 200,
         idempotent: bool = False,
+        across_funders: bool = False,
         uploads: bool = False,
         most_bytes: Callable[[Settings], int] | None = None,
         content_type: str | None = None,
     ) -> Callable[[View], View]:
         """Declare an operation. `body` is read by the door; `bulk` is only described, the view reads `call.raw`.
 
-        One that `uploads` takes a file of any type as its body, of `most_bytes` if that is not what all others take. An
-        answer of another `content_type` than JSON is a `Response` of the view's, and `result` describes it.
+        In a funder's request there are no rows of other funders, unless it has to touch them (`across_funders`: a sale
+        to another funder). One that `uploads` takes a file of any type as its body, of `most_bytes` if that is not what
+        all others take. An answer of another `content_type` than JSON is a `Response` of the view's, and `result`
+        describes it.
         """
         operation = Operation(
             roles=frozenset(roles),
@@ -116,6 +120,7 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
             query=query() if query else None,
             status=status,
             idempotent=idempotent,
+            across_funders=across_funders,
             reads_body=body is not None or bulk is not None,
             uploads=uploads,
             most_bytes=most_bytes,
@@ -242,6 +247,8 @@ def _act(
         return result if isinstance(result, Response) else json_response(result, status=operation.status)
 
     with at_hand.database.transaction() as session:
+        if caller.role is auth.Role.FUNDER and not operation.across_funders:
+            see_only(session, funder_id=str(caller.party_id))
         now = at_hand.clock.now(session)
         return _once(session, answer, caller=caller, key=key, raw=raw, now=now) if operation.idempotent else answer()
 

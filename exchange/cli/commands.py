@@ -31,8 +31,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 def migrate() -> None:
     """Bring the database to the newest revision, and its roles to their rights; log in as the schema's owner."""
-    if not upgrade(_services().database.url):
-        click.echo("exchange: no roles exchange_app and exchange_auditor, and this login may not make them", err=True)
+    missing = upgrade(_services().database.url)
+    if missing:
+        click.echo(f"exchange: {missing}", err=True)
 
 
 @click.command("worker")

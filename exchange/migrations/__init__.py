@@ -20,8 +20,8 @@ def config(url: str) -> Config:
     return settings
 
 
-def upgrade(url: str) -> bool:
-    """Bring the database at `url` to the newest revision; whether it has roles for application and auditor."""
+def upgrade(url: str) -> str:
+    """Bring the database at `url` to the newest revision, and its roles to their rights; what is missing of these."""
     command.upgrade(config(url), "head")
     with create_engine(url, poolclass=NullPool).begin() as connection:
         return grant(connection)

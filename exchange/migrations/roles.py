@@ -1,6 +1,7 @@
-"""Who may do what in the database: the owner's schema, the application's rows, the auditor's eyes.
+"""Who may do what in the database: the owner's schema, the application's rows, the auditor's eyes, a funder's own.
 
-`exchange_app` and `exchange_auditor` are groups that log in as nobody. Give them to logins that own nothing
+`exchange_app` and `exchange_auditor` are groups that log in as nobody; the application becomes `exchange_funder` for a
+funder's request. Give them to logins that own nothing
 (GRANT exchange_app TO exchange_service); a service that logs in as a member, or as the owner, works as the group.
 """
 
@@ -9,9 +10,13 @@ from psycopg.errors import DuplicateObject, UniqueViolation
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from exchange.db import APP_ROLE, AUDITOR_ROLE
+from exchange.db import APP_ROLE, AUDITOR_ROLE, FUNDER_ROLE
+from exchange.migrations import policies
 
-ROLES = (APP_ROLE, AUDITOR_ROLE)
+ROLES = (APP_ROLE, AUDITOR_ROLE, FUNDER_ROLE)
+
+NO_ROLES = f"there are no roles {', '.join(ROLES)}, and this login may not make them"
+NO_POLICIES = f"no policies by row: let an administrator say ALTER ROLE {APP_ROLE} BYPASSRLS and migrate again"
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('exchange.roles'))"
 MAY_CREATE = "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"
@@ -43,27 +48,27 @@ OWNED = """
 TABLES, SEQUENCES = "r", "S"
 
 
-def grant(connection: Connection) -> bool:
-    """Make the roles and give each its rights anew; False when this login may not make the roles that are missing.
+def grant(connection: Connection) -> str:
+    """Make the roles and give each its rights anew; what is missing because this login may not make it, or nothing.
 
     To be run after every upgrade: a new table is the application's to write unless its triggers seal it.
     """
     connection.exec_driver_sql(LOCK)
     if not all(created(connection, role) for role in ROLES):
-        return False
-    app, auditor = map(sql.Identifier, ROLES)
-    execute(connection, "GRANT USAGE ON SCHEMA public TO {}, {}", app, auditor)
+        return NO_ROLES
+    app, auditor, funder = map(sql.Identifier, ROLES)
+    execute(connection, "GRANT USAGE ON SCHEMA public TO {}, {}, {}", app, auditor, funder)
     execute(connection, "REVOKE EXECUTE ON FUNCTION books_post FROM PUBLIC")
-    execute(connection, "GRANT EXECUTE ON FUNCTION books_post TO {}", app)
+    execute(connection, "GRANT EXECUTE ON FUNCTION books_post TO {}, {}", app, funder)
     for sequence in connection.exec_driver_sql(OWNED, (SEQUENCES,)).scalars():
-        execute(connection, "GRANT USAGE ON SEQUENCE {} TO {}", sql.Identifier(sequence), app)
+        execute(connection, "GRANT USAGE ON SEQUENCE {} TO {}, {}", sql.Identifier(sequence), app, funder)
     for table, rights in rights_by_table(connection).items():
         name = sql.Identifier(table)
-        execute(connection, "REVOKE ALL ON {} FROM {}, {}", name, app, auditor)
-        execute(connection, "GRANT {} ON {} TO {}", sql.SQL(rights), name, app)
+        execute(connection, "REVOKE ALL ON {} FROM {}, {}, {}", name, app, auditor, funder)
+        execute(connection, "GRANT {} ON {} TO {}, {}", sql.SQL(rights), name, app, funder)
         if table.startswith(("books_", "log_")):
             execute(connection, "GRANT SELECT ON {} TO {}", name, auditor)
-    return True
+    return "" if policies.enforce(connection) else NO_POLICIES
 
 
 def rights_by_table(connection: Connection) -> dict[str, str]:
@@ -87,6 +92,8 @@ def created(connection: Connection, role: str) -> bool:
         with connection.begin_nested():
             execute(connection, "CREATE ROLE {} NOLOGIN", sql.Identifier(role))
             execute(connection, "GRANT {} TO CURRENT_USER", sql.Identifier(role))
+            if role == FUNDER_ROLE:
+                execute(connection, "GRANT {} TO {}", sql.Identifier(role), sql.Identifier(APP_ROLE))
     except (ProgrammingError, IntegrityError) as error:
         if not isinstance(error.orig, DuplicateObject | UniqueViolation):
             raise

@@ -117,7 +117,7 @@ def test_rights_are_given_anew(connection: Connection) -> None:
     """What somebody gave by hand is taken back by the next `migrate`; running it again changes nothing."""
     connection.exec_driver_sql(f"GRANT ALL ON books_entries TO {APP_ROLE}")
     for _ in range(2):
-        assert roles.grant(connection)
+        assert roles.grant(connection) == ""
         with rights_of(connection, APP_ROLE):
             refused(connection, "DELETE FROM books_entries")
 
@@ -141,8 +141,8 @@ def test_an_owner_without_the_right_to_make_roles(
         try:
             with monkeypatch.context() as patched:
                 patched.setattr(roles, "ROLES", ("missing_app", "missing_auditor"))
-                assert not upgrade(url.render_as_string())
-            assert upgrade(url.render_as_string())
+                assert upgrade(url.render_as_string()) == roles.NO_ROLES
+            assert upgrade(url.render_as_string()) == ""
             owner = create_engine(url, poolclass=NullPool)
             with owner.begin() as owned, pytest.raises(ProgrammingError, match="permission denied to set role"):
                 owned.exec_driver_sql(f"SET ROLE {APP_ROLE}")
