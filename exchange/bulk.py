@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 import marshmallow as ma
 import msgspec
 
+from exchange.bodies import json_body, written
 from exchange.errors import Fault, InvalidRequest, MalformedBody, Refused
-from exchange.http import json_body
 from exchange.schemas import ItemFault, escaped, faults_of
 
 MAX_ITEMS = 1000
@@ -61,6 +61,8 @@ def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> Read[Item]:
         items = msgspec.json.decode(raw, type=_Envelope).items
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _envelope_refusal(json_body(raw)) from None
+    if written(raw) > 1 + sum(map(written, map(bytes, items))):
+        json_body(raw)
     if not 1 <= len(items) <= MAX_ITEMS:
         fault = Fault("bad_length", "/items", f"between 1 and {MAX_ITEMS} items", len(items))
         raise InvalidRequest(f"Send between 1 and {MAX_ITEMS} items.", faults=(fault,))
@@ -90,14 +92,14 @@ def _decoder(kind: type[Item]) -> msgspec.json.Decoder[Item]:
 
 
 def _read_item(raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema) -> Item | Faults:
+    at = f"/items/{index}"
+    try:
+        value = json_body(bytes(raw))
+    except MalformedBody as refusal:
+        return [Fault("malformed_item", at, refusal.detail)]
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        at = f"/items/{index}"
-        try:
-            value = json_body(bytes(raw))
-        except MalformedBody as refusal:
-            return [Fault("malformed_item", at, refusal.detail)]
         return faults_of(schema, value, at=at) or [Fault("invalid_item", at, "the item does not fit the contract")]
 
 

@@ -22,9 +22,10 @@ from werkzeug.exceptions import HTTPException
 
 from exchange import auth, idempotency
 from exchange.admission import admit, next_nonce
+from exchange.bodies import json_body, refuse_encoded
 from exchange.clock import system_now
 from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause, see_only
-from exchange.errors import Fault, Forbidden, MalformedBody, NotFound, Refusal, Unavailable, UnsupportedMediaType
+from exchange.errors import Fault, Forbidden, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
 from exchange.paging import decode_cursor, encode_cursor
 from exchange.schemas import load
@@ -155,15 +156,6 @@ def renew_nonce(response: Response) -> Response:
     return response
 
 
-def json_body(raw: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """The JSON value in `raw` (`MalformedBody`, with the place where reading stopped)."""
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fault = Fault("malformed_body", "", str(error))
-        raise MalformedBody(f"The body cannot be read: {error}.", faults=(fault,)) from None
-
-
 def json_response(value: Any, *, status: int = 200, content_type: str = JSON) -> Response:  # noqa: ANN401 - same
     """`value` as a JSON response."""
     return Response(msgspec.json.encode(value), status=status, content_type=content_type)
@@ -277,6 +269,7 @@ def _once(
 
 
 def _read_body(operation: Operation) -> tuple[bytes, Any]:
+    refuse_encoded(request.headers.get("Content-Encoding"))
     if operation.uploads:
         if operation.most_bytes is not None:
             request.max_content_length = operation.most_bytes(services().settings)
