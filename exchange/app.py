@@ -18,6 +18,7 @@ from exchange.console import api as console
 from exchange.corrections import api as corrections
 from exchange.duplicates import api as duplicates
 from exchange.errors import Refusal
+from exchange.facts import api as facts
 from exchange.funding import api as funding
 from exchange.losses import api as losses
 from exchange.operations import api as operations
@@ -46,6 +47,7 @@ ROOMS = (
     callbacks,
     duplicates,
     receivables,
+    facts,
     risk,
     pools,
     title,

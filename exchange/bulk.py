@@ -66,6 +66,11 @@ def read_items(raw: bytes, kind: type[Item], schema: ma.Schema) -> Read[Item]:
     if not 1 <= len(items) <= MAX_ITEMS:
         fault = Fault("bad_length", "/items", f"between 1 and {MAX_ITEMS} items", len(items))
         raise InvalidRequest(f"Send between 1 and {MAX_ITEMS} items.", faults=(fault,))
+    return read_raws(items, kind, schema)
+
+
+def read_raws(items: Sequence[msgspec.Raw | bytes], kind: type[Item], schema: ma.Schema) -> Read[Item]:
+    """Each of many JSON texts as a `kind`, or everything that is wrong with it."""
     decoder = _decoder(kind)
     read: Read[Item] = Read([], {})
     for index, item in enumerate(items):
@@ -91,12 +96,18 @@ def _decoder(kind: type[Item]) -> msgspec.json.Decoder[Item]:
     return msgspec.json.Decoder(kind)
 
 
+<<<<<<< HEAD
 def _read_item(raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema) -> Item | Faults:
     at = f"/items/{index}"
     try:
         value = json_body(bytes(raw))
     except MalformedBody as refusal:
         return [Fault("malformed_item", at, refusal.detail)]
+=======
+def _read_item(
+    raw: msgspec.Raw | bytes, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema
+) -> Item | Faults:
+>>>>>>> a6b3397 (facts: told one by one, in bulk or in files; corrected by name, refused when they cannot be; sources and checklists)
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -50,3 +50,14 @@ class CompanyFact(Base):
     reason: Mapped[str | None] = mapped_column(String)
     told_by: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
     known_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class FactPolicy(Base):
+    """How long facts count, and what each product asks of a company (`policies.Policy`). Versions stay."""
+
+    __tablename__ = "fact_policy"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    terms: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    set_by: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
+    set_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

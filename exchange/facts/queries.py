@@ -45,6 +45,21 @@ PRICES = text(f"""
     ORDER BY series, effective_date {NEWEST}
 """)  # noqa: S608 - same
 
+PAGE = text("""
+    SELECT fact_id, kind, company_id, counterparty_id, controller_id, source, effective_date, known_at, body, corrects,
+           withdrawn, reason
+    FROM company_fact
+    WHERE company_id = :id AND fact_id > :after AND (cast(:kind AS text) IS NULL OR kind = :kind)
+      AND (cast(:tellers AS text[]) IS NULL OR teller = ANY(:tellers))
+    ORDER BY fact_id LIMIT :limit
+""")
+VISIBLE = text("""
+    SELECT FROM company WHERE company_id = :id AND (
+        cast(:originator AS text) IS NULL OR namespace = :originator
+        OR EXISTS (SELECT FROM company_fact WHERE company_id = :id AND teller = :originator)
+        OR EXISTS (SELECT FROM receivable WHERE obligor_id = :id AND originator_id = :originator))
+""")
+
 TRADING = ("order", "delivery", "return", "invoice", "payment")
 """What is summed over a year; of the other kinds each fact is read."""
 SINGLE = ("statement", "report", "control", "shareholding", "account", "registration")
@@ -185,3 +200,16 @@ def _company(
         accounts=tuple(stated(row) for row in told["account"]),
         dealings=dealings,
     )
+
+
+def is_visible(session: Session, *, company_id: str, originator_id: str | None) -> bool:
+    """Whether there is such a company, and an originator (None: anybody) told of it or is paid by it."""
+    return session.execute(VISIBLE, {"id": company_id, "originator": originator_id}).first() is not None
+
+
+def page(
+    session: Session, *, company_id: str, kind: str | None, tellers: Sequence[str] | None, after: str, limit: int
+) -> list[dict[str, Any]]:
+    """Everything told of a company, corrected and withdrawn facts included; of `tellers` only, None for all."""
+    asked = {"id": company_id, "kind": kind, "tellers": tellers, "after": after, "limit": limit}
+    return [dict(row) for row in session.execute(PAGE, asked).mappings()]

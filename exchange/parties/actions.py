@@ -137,12 +137,12 @@ def know_companies(
     entropy: Entropy,
 ) -> dict[CompanyKey, str]:
     """The id of each company, entering those not known yet. What is known already stays as it is."""
-    known = _known(session, companies)
+    known = known_companies(session, companies)
     missing = sorted(companies.keys() - known.keys())
     if not missing:
         return known
     people = {facts.national_id for key in missing if (facts := companies[key]).national_id}
-    controllers = _know_controllers(session, people, keyring=keyring, now=now, entropy=entropy)
+    controllers = know_controllers(session, people, keyring=keyring, now=now, entropy=entropy)
     rows = [
         {
             "company_id": new_id("com", now=now, entropy=entropy, purpose="/".join(key)),
@@ -156,10 +156,11 @@ def know_companies(
         for key in missing
     ]
     session.execute(upsert(Company).on_conflict_do_nothing(), rows)
-    return known | _known(session, missing)
+    return known | known_companies(session, missing)
 
 
-def _known(session: Session, keys: Iterable[CompanyKey]) -> dict[CompanyKey, str]:
+def known_companies(session: Session, keys: Iterable[CompanyKey]) -> dict[CompanyKey, str]:
+    """The ids of those companies that are known."""
     ordered = list(keys)
     query = text("""
         SELECT company.scheme, company.namespace, company.value, company.company_id
@@ -176,7 +177,7 @@ def _known(session: Session, keys: Iterable[CompanyKey]) -> dict[CompanyKey, str
     return {CompanyKey(*row[:3]): row[3] for row in session.execute(query, parameters)}
 
 
-def _know_controllers(
+def know_controllers(
     session: Session, national_ids: Iterable[str], *, keyring: Keyring, now: datetime, entropy: Entropy
 ) -> dict[str, str]:
     """The id of each controller by national id; the id itself is kept as a keyed hash and sealed."""

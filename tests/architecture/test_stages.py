@@ -36,6 +36,9 @@ EXTRA = {
     ("collections", "steps"),  # the day of a case
     ("collections", "tasks"),  # what people do
     ("collections", "writing"),  # tasks as they are made, with their letters
+    ("facts", "kinds"),  # the kinds as data
+    ("facts", "policies"),  # what counts for how long, what is asked for
+    ("facts", "reading"),  # files and items, by one definition
     ("reports", "summary"),  # what the exchange comes to
     ("losses", "disputes"),  # what obligors object to
     ("losses", "giving_up"),  # writing off, and what comes in for it

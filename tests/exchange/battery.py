@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tests.exchange.collections.bodies import COLLECTION_POLICY
+from tests.exchange.facts.bodies import FACT_POLICY, FACTS
 from tests.exchange.house import CONTRACT, mandate, receivable
 
 DAY = "2026-03-02"
@@ -91,6 +92,7 @@ PAYER = {"account": "6222000011112222", "name": "The exchange", "agent": "BKCHCN
 ADVICE = {"asset_id": ASSET, "amount_minor": 1, "paid_date": DAY, "account": "6222000011112222"}
 
 BULK: dict[str, dict[str, Any]] = {
+    **FACTS,
     "decide_payout_accounts": {"account_id": ACCOUNT, "outcome": "declined", "reason": "not ours"},
     "approve_payments": {"payment_id": PAYMENT, "outcome": "declined", "reason": "not owed"},
     "advise_payments": ADVICE,
@@ -123,6 +125,7 @@ BULK: dict[str, dict[str, Any]] = {
 """One right item for each bulk operation."""
 
 SINGLE: dict[str, dict[str, Any]] = {
+    "put_fact_policy": FACT_POLICY,
     "put_collection_policy": COLLECTION_POLICY,
     "put_letter_language": {"language": "en"},
     "log_contact": {

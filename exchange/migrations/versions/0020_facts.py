@@ -16,6 +16,15 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "fact_policy",
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["set_by"], ["api_client.client_id"], name=op.f("fk_fact_policy_set_by")),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_fact_policy")),
+    )
+    op.create_table(
         "company_fact",
         sa.Column("fact_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
