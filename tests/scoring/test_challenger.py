@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from scoring import boosting, challenger, evaluation, model_file
 from scoring.challenger import Challenger
+from scoring.scorecard import Scorecard, ScorecardUnreadable
 
 Floats = NDArray[np.float64]
 
@@ -102,6 +103,24 @@ def test_trees_answer_as_scikit_learn_walks_them(leaves: int, rounds: int) -> No
     assert trees.log_odds(asked) == pytest.approx(walked, abs=1e-12)
 
 
+def wider() -> tuple[Floats, NDArray[np.bool_]]:
+    """Return a table of five columns."""
+    values, events = table(rows=100)
+    return np.column_stack((values, values[:, 0])), events
+
+
+def test_the_card_has_its_share() -> None:
+    """The log-odds are those of the trees and those of the card, mixed; without a share there is no card."""
+    values, events = table()
+    trees = Challenger(bags=2, card_share=0).fit(values, events)
+    mixed = Challenger(bags=2, card_share=0.25).fit(values, events)
+    card = Scorecard().fit(values, events)
+    wanted = 0.75 * trees.decision_function(values) + 0.25 * card.decision_function(values)
+    assert mixed.decision_function(values) == pytest.approx(wanted)
+    assert trees.card_ is None
+    assert Challenger.from_json(trees.to_json()).card_ is None
+
+
 def rewritten(made: Challenger, damage: Any) -> str:  # noqa: ANN401 - a lambda
     """Return the file with its body damaged under a fitting hash."""
     body = json.loads(made.to_json())["content"]["body"]
@@ -123,6 +142,8 @@ def rewritten(made: Challenger, damage: Any) -> str:  # noqa: ANN401 - a lambda
         ),
         (lambda body: body["bags"][0]["trees"].clear(), boosting.TreesUnreadable),
         (lambda body: body["bags"].clear(), boosting.TreesUnreadable),
+        (lambda body: body.update(card=Scorecard(rounds=2).fit(*wider()).to_json()), model_file.ModelFileUnreadable),
+        (lambda body: body.update(card="{}"), ScorecardUnreadable),
         (lambda body: body["bags"][0]["trees"][0]["right"].__setitem__(0, 10**6), boosting.TreesUnreadable),
         (lambda body: body["bags"][0]["trees"][0]["feature_idx"].__setitem__(0, 4), boosting.TreesUnreadable),
     ],

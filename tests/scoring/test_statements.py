@@ -69,6 +69,20 @@ def test_a_place_is_that_among_the_firms_of_the_year() -> None:
     assert growth[4] == 0
 
 
+def test_firms_that_are_gone_teach_nothing() -> None:
+    """Neither failed nor on file a year later: left out, unless that is most firms, which are then not followed."""
+    firm = np.array([1, 1, 2, 3, 3, 4, 4])
+    year = np.array([2000, 2001, 2000, 2000, 2001, 2000, 2001])
+    failed = np.array([False, False, False, False, True, False, False])
+    years = FirmYears(firm, year, {}, failed)
+    first = year == 2000
+    assert statements.of_known_fate(years, old=first).tolist() == (first & (firm != 2)).tolist()
+    everyone = np.ones(7, np.bool_)
+    assert statements.of_known_fate(years, old=everyone).tolist() == [True, False, False, True, True, True, False]
+    once = FirmYears(np.arange(7), year, {}, failed)
+    assert statements.of_known_fate(once, old=everyone).all()
+
+
 def test_later_years_change_no_bit() -> None:
     """Features of the years up to one are the same from the table cut there, in any order of rows."""
     years = table(firms=200)
