@@ -96,18 +96,14 @@ def _decoder(kind: type[Item]) -> msgspec.json.Decoder[Item]:
     return msgspec.json.Decoder(kind)
 
 
-<<<<<<< HEAD
-def _read_item(raw: msgspec.Raw, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema) -> Item | Faults:
+def _read_item(
+    raw: msgspec.Raw | bytes, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema
+) -> Item | Faults:
     at = f"/items/{index}"
     try:
         value = json_body(bytes(raw))
     except MalformedBody as refusal:
         return [Fault("malformed_item", at, refusal.detail)]
-=======
-def _read_item(
-    raw: msgspec.Raw | bytes, index: int, decoder: msgspec.json.Decoder[Item], schema: ma.Schema
-) -> Item | Faults:
->>>>>>> a6b3397 (facts: told one by one, in bulk or in files; corrected by name, refused when they cannot be; sources and checklists)
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
