@@ -30,13 +30,10 @@ def _tell(name: str, kind: Kind) -> None:
     def tell(call: Call) -> dict[str, Any]:
         return _kept(call, name, read_items(call.raw, struct_of(kind.schema), kind.schema()))
 
-    summary = (kind.schema.__doc__ or "").strip().partition("\n")[0]
     tell.__name__ = f"tell_{kind.plural.replace('-', '_')}"
-    tell.__doc__ = f"Tell up to 1,000 facts of the kind `{name}`: {summary[0].lower()}{summary[1:]}"
+    tell.__doc__ = f"Tell up to 1,000 facts of the kind `{name}`.\n\n{kind.schema.__doc__}"
     many: dict[str, ma.fields.Field[Any]] = {"items": List(Nested(kind.schema), 1, 1000, required=True)}
-    bulk = type(
-        f"{kind.schema.__name__}Facts", (Schema,), {"__doc__": "Up to 1,000 facts, each judged by itself.", **many}
-    )
+    bulk = type(f"{kind.schema.__name__}s", (Schema,), {"__doc__": "Up to 1,000 facts, each judged by itself.", **many})
     declare = room.operation(
         f"/facts/{kind.plural}", method="POST", roles=TELLERS, bulk=bulk, result=wire.FactResults, idempotent=True
     )

@@ -16,12 +16,13 @@ from tests.exchange.packs.folders import Packs, content, table
 from tests.exchange.packs.lived import HIDDEN_NUMBER, MIDDLE, PARTS, PERSON, SHARED_NUMBER, evidence, names
 
 NOT_FOR_FUNDERS = {
+    "company_fact", "fact_policy",
     "api_client", "approval", "auction_asset", "auction_certificate",
     "bank_account", "bank_line", "bank_statement", "callback_delivery", "callback_endpoint",
     "callback_outbox", "case_item", "case_referral", "case_stage", "charge_payment", "clash", "client_key",
     "closed_chunk", "closed_day", "collection_case", "collection_contact", "collection_day", "collection_policy",
-    "collection_task", "collection_task_step", "company_fact", "confirmation_request", "controller", "correspondence",
-    "dunning_letter", "exposure", "fact_policy", "idempotency_outcome", "invoice", "invoice_claim", "invoice_document", "likeness",
+    "collection_task", "collection_task_step", "confirmation_request", "controller", "correspondence",
+    "dunning_letter", "exposure", "idempotency_outcome", "invoice", "invoice_claim", "invoice_document", "likeness",
     "limit_suspension", "money_alarm", "obligor_limit", "partner", "partner_day", "payer_mark", "payment",
     "payment_advice", "payment_answer", "payment_file", "payment_plan", "payment_policy", "payment_promise",
     "payment_step", "payout_account", "pending_event", "promise_verdict", "promised_asset", "reconciliation_break",
