@@ -21,6 +21,7 @@ from exchange.errors import Refusal
 from exchange.facts import api as facts
 from exchange.funding import api as funding
 from exchange.losses import api as losses
+from exchange.models import api as models
 from exchange.operations import api as operations
 from exchange.operations import metrics
 from exchange.parties import api as parties
@@ -49,6 +50,7 @@ ROOMS = (
     receivables,
     facts,
     risk,
+    models,
     pools,
     title,
     corrections,

@@ -28,6 +28,7 @@ from exchange.duplicates import jobs as duplicates
 from exchange.funding import jobs as funding
 from exchange.jobs import Hand, Handler, Wakes
 from exchange.losses import jobs as losses
+from exchange.models import jobs as models
 from exchange.operations import metrics
 from exchange.parties import jobs as parties
 from exchange.payments import jobs as payments
@@ -47,7 +48,9 @@ HANDLERS: dict[str, Handler] = {
     "receivables.deem": receivables.deem,
     "duplicates.screen": duplicates.screen,
     "risk.score": risk.score,
-    "risk.train": risk.train,
+    "models.train": models.train,
+    "models.evaluate": models.evaluate,
+    "models.keep_up": models.keep_up,
     "pools.list": pools.list_assets,
     "pools.round": pools.clear_round,
     "title.notify": title.notify,
@@ -79,6 +82,7 @@ HANDLERS: dict[str, Handler] = {
 
 SCHEDULE: dict[str, str] = {
     "receivables.deem": "10 0 * * *",
+    "models.keep_up": "0 2 * * *",
     "parties.forget": "30 3 * * *",
     "pools.round": "0 10 * * *",
     "funding.cut_off": "0 14 * * *",

@@ -28,6 +28,7 @@ class Discount:
     """A required discount in bps of face, and its parts in ppm; `rounding_ppm` makes them sum exactly."""
 
     expected_loss_ppm: int
+    dilution_ppm: int
     funding_ppm: int
     margin_ppm: int
     rounding_ppm: int
@@ -35,24 +36,32 @@ class Discount:
 
 
 def required_discount_bps(
-    pd_ppm: int, *, lgd_bps: int, tenor_days: int, cost_of_funds_bps: int, margin_bps: int
+    pd_ppm: int,
+    *,
+    lgd_bps: int,
+    tenor_days: int,
+    cost_of_funds_bps: int,
+    margin_bps: int,
+    dilution_loss_ppm: int = 0,
 ) -> Discount:
-    """Return the discount on face that covers expected loss, funding and margin over the tenor.
+    """Return the discount on face that covers expected loss, dilution, funding and margin over the tenor.
 
-    Expected loss is PD x LGD of this one asset; `cost_of_funds_bps` and `margin_bps` are simple yearly rates
-    on face, by actual days over 360. Each part is rounded up to 1 ppm and the total up to 1 bps, in the
-    funder's favour. Refuses: PriceInputOutOfRange, DiscountExceedsFace (100 % or more).
+    Expected loss is PD x LGD of this one asset, `dilution_loss_ppm` what credit notes take; `cost_of_funds_bps` and
+    `margin_bps` are simple yearly rates on face, by actual days over 360. Each part is rounded up to 1 ppm and the
+    total up to 1 bps, in the funder's favour. Refuses: PriceInputOutOfRange, DiscountExceedsFace (100 % or more).
     """
-    if not (0 <= pd_ppm <= PPM and 0 <= lgd_bps <= BPS) or min(tenor_days, cost_of_funds_bps, margin_bps) < 0:
+    shares_fit = 0 <= pd_ppm <= PPM and 0 <= lgd_bps <= BPS and 0 <= dilution_loss_ppm <= PPM
+    if not shares_fit or min(tenor_days, cost_of_funds_bps, margin_bps) < 0:
         raise PriceInputOutOfRange("PD and LGD must lie within 0 .. 1; tenor and rates must not be negative")
     expected_loss_ppm = _divide_up(pd_ppm * lgd_bps, by=BPS)
     funding_ppm = _divide_up(cost_of_funds_bps * PPM_PER_BPS * tenor_days, by=YEAR_DAYS)
     margin_ppm = _divide_up(margin_bps * PPM_PER_BPS * tenor_days, by=YEAR_DAYS)
-    exact_ppm = expected_loss_ppm + funding_ppm + margin_ppm
+    exact_ppm = expected_loss_ppm + dilution_loss_ppm + funding_ppm + margin_ppm
     total_bps = _divide_up(exact_ppm, by=PPM_PER_BPS)
     if total_bps >= BPS:
         raise DiscountExceedsFace(f"a discount of {total_bps} bps leaves nothing to pay")
-    return Discount(expected_loss_ppm, funding_ppm, margin_ppm, total_bps * PPM_PER_BPS - exact_ppm, total_bps)
+    rounding_ppm = total_bps * PPM_PER_BPS - exact_ppm
+    return Discount(expected_loss_ppm, dilution_loss_ppm, funding_ppm, margin_ppm, rounding_ppm, total_bps)
 
 
 def _divide_up(amount: int, *, by: int) -> int:

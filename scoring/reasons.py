@@ -134,6 +134,18 @@ CATALOGUE: dict[str, ReasonText] = {
     "no_history_lowers_risk": ReasonText(
         "The gaps in the payer's record point to lower risk", "付款人记录中的缺失显示较低风险"
     ),
+    "company_facts_raises_risk": ReasonText(
+        "The company's statements or credit report point to higher risk", "企业财务报表或征信报告显示较高风险"
+    ),
+    "company_facts_lowers_risk": ReasonText(
+        "The company's statements or credit report point to lower risk", "企业财务报表或征信报告显示较低风险"
+    ),
+    "controller_facts_raises_risk": ReasonText(
+        "What is known of the controller points to higher risk", "实际控制人信用状况显示较高风险"
+    ),
+    "controller_facts_lowers_risk": ReasonText(
+        "What is known of the controller points to lower risk", "实际控制人信用状况显示较低风险"
+    ),
     "prior_model": ReasonText(
         "Too few outcomes to fit a model: the payer's own rate mixed with a prior",
         "样本不足 采用付款人自身比率与先验值",

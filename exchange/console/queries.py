@@ -172,7 +172,10 @@ FUNDERS = """
     ORDER BY funder.funder_id, held.currency
 """
 
-MODEL = "SELECT version, in_force_at, card FROM scoring_model ORDER BY installed DESC LIMIT 1"
+MODEL = """
+    SELECT version, recorded_at AS in_force_at, card FROM model_event JOIN scoring_model USING (version)
+    WHERE event IN ('promoted', 'restored') ORDER BY number DESC LIMIT 1
+"""
 
 
 def by_state(session: Session) -> Rows:

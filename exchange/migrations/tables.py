@@ -9,6 +9,7 @@ from exchange.duplicates import models as duplicates
 from exchange.facts import models as facts
 from exchange.funding import models as funding
 from exchange.losses import models as losses
+from exchange.models import models as models_found
 from exchange.parties import models as parties
 from exchange.payments import models as payments
 from exchange.pools import models as pools
@@ -35,6 +36,7 @@ DEFINED_IN = (
     receivables,
     facts,
     risk,
+    models_found,
     pools,
     title,
     corrections,

@@ -152,7 +152,7 @@ def release(session: Session, *, asset_ids: Sequence[str], now: datetime) -> Non
     for row in rows:
         line = (row.number, row.currency)
         give_back[line] = give_back.get(line, 0) - row.outstanding_minor
-    limits.use_room(session, amounts=give_back)
+    limits.use_room(session, amounts=give_back, cause="released", now=now)
 
 
 def leave_pools(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
@@ -205,7 +205,7 @@ def _pool(
             purpose = f"{round_id}/{candidate.mandate_id}"
             pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=purpose)
             write_pool(session, candidate, got, pool_id=pool_id, round_id=round_id, now=now)
-    limits.use_room(session, amounts=used)
+    limits.use_room(session, amounts=used, cause="reserved", now=now)
 
 
 def write_pool(

@@ -100,6 +100,7 @@ def live(world: World, book: Book, *, progress: Progress) -> None:
     yesterday = first - timedelta(days=1)
     known = [row for row in book.history if is_known(row, yesterday)]
     _tell_history(world, known, known_on=yesterday, key="history")
+    world.operator.put("/v1/risk-policy", {"automatic": False})  # the driver trains, on the first of each month
     _train(world, first)
     file_sizes = sizes(book)
     for player in world.players:
@@ -240,7 +241,7 @@ def _tell_history(world: World, rows: Sequence[ReplayRow], *, known_on: date, ke
 
 def _train(world: World, day: date) -> None:
     """A new model from all that has matured; without enough of it the exchange keeps the one it has."""
-    world.operator.post("/v1/models", {"horizon_days": LATE_DAYS}, key=f"model-{day}")
+    world.operator.post("/v1/models", {"horizon_days": LATE_DAYS, "at_once": True}, key=f"model-{day}")
     wait(world, until="idle")
     version = world.operator.get("/v1/models/current")["version"]
     world.tally.models.append({"day": day.isoformat(), "version": version})

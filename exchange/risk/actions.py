@@ -1,55 +1,25 @@
-"""Learn trade facts, put a model in force, decide about new assets."""
+"""Learn trade facts, decide about new assets."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import orjson
-from sqlalchemy import delete, insert, select, text
+import msgspec
+from sqlalchemy import delete, insert, text
 from sqlalchemy.orm import Session
 
 from exchange import jobs
 from exchange.db import copy_rows
-from exchange.registry.actions import Fact, note_many
-from exchange.risk.facts import all_trades, day_number, trades_of
-from exchange.risk.limits import Asked, review
-from exchange.risk.models import Decision, ScoringModel, Trade
+from exchange.risk import decisions, engines, losses, papers
+from exchange.risk.facts import day_number, trades_of
+from exchange.risk.limits import Asked, Basis, review
+from exchange.risk.models import RiskPolicy, ShadowScore, Trade
+from exchange.risk.rules import RiskTerms
 from scoring import features
 from scoring.facts import NOT_SETTLED, Trades
-from scoring.grades import NAMES as GRADES
-from scoring.model import Model, Scores, train
 
 SCORED_JOB = "pools.list"
 """Who is next: a scored asset can be offered to funders."""
-
-
-def train_model(session: Session, *, today: date, horizon_days: int, now: datetime) -> Model:
-    """Train on every fact known at the end of yesterday, as features are, and put the model in force."""
-    model = train(all_trades(session), as_of_day=day_number(today) - 1, horizon_days=horizon_days)
-    put_in_force(session, model=model, now=now)
-    return model
-
-
-def put_in_force(session: Session, *, model: Model, now: datetime) -> None:
-    """From here on `model` scores."""
-    values = {"version": model.version, "body": model.to_json(), "card": model.card, "in_force_at": now}
-    session.execute(insert(ScoringModel).values(**values))
-
-
-def model_in_force(session: Session) -> Model:
-    """The model that scores now: the last one put in force, or the labelled prior before the first."""
-    query = select(ScoringModel.version).order_by(ScoringModel.installed.desc()).limit(1)
-    version = session.execute(query).scalar_one_or_none()
-    if version is None:
-        return Model.prior()
-    known = _models.get(version)
-    if known is None:
-        body = session.execute(select(ScoringModel.body).where(ScoringModel.version == version).limit(1)).scalar_one()
-        known = _read_model(body)
-    return known
 
 
 def score(session: Session, *, asset_ids: Sequence[str], today: date, now: datetime) -> None:
@@ -57,12 +27,17 @@ def score(session: Session, *, asset_ids: Sequence[str], today: date, now: datet
     asked = _asked(session, asset_ids)
     if not asked:
         return
-    model = model_in_force(session)
+    engine = engines.in_force(session)
     matrix, history = _features(session, asked)
-    scores = model.score(matrix)
+    sides = papers.sides(session, asked=asked, as_of=now)
+    policy = losses.policy(session)
+    frozen = decisions.freeze(asked, sides=sides, rates=losses.rates(session), policy=policy, today=today)
     _learn_assets(session, asked)
-    _store_decisions(session, asked, matrix=matrix, scores=scores, model=model, now=now)
-    review(session, asked=asked, scores=scores, history=history, today=today, now=now)
+    judged, answers = decisions.store(session, asked, matrix=matrix, frozen=frozen, engine=engine, now=now)
+    _score_in_shadow(session, asked, matrix=matrix, now=now)
+    terms = [answer["most_tenor_days"] for answer in answers]
+    basis = Basis(policy, engine.version, history)
+    review(session, asked=asked, scores=judged.scores, terms=terms, basis=basis, today=today, now=now)
     jobs.enqueue(session, job=SCORED_JOB, payload={"asset_ids": [asset.asset_id for asset in asked]})
 
 
@@ -83,19 +58,17 @@ def learn_settlements(session: Session, *, settled: Mapping[str, date]) -> None:
     session.execute(update, {"ids": list(settled), "days": days, "open": NOT_SETTLED})
 
 
+def set_policy(session: Session, *, terms: RiskTerms, by: str, now: datetime) -> None:
+    """Set the risk appetite as the next version; two at once wait for each other."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('risk.policy'))"))
+    version = losses.policy(session).version + 1
+    values = {"version": version, "terms": msgspec.to_builtins(terms), "set_by": by, "set_at": now}
+    session.execute(insert(RiskPolicy).values(**values))
+
+
 def forget(session: Session, *, asset_ids: Sequence[str]) -> None:
     """Take out of the trade facts what never was a trade."""
     session.execute(delete(Trade).where(Trade.trade_id.in_(asset_ids)))
-
-
-_models: dict[str, Model] = {}
-
-
-@lru_cache(maxsize=4)
-def _read_model(body: str) -> Model:
-    model = Model.from_json(body)
-    _models[model.version] = model
-    return model
 
 
 def _asked(session: Session, asset_ids: Sequence[str]) -> list[Asked]:
@@ -137,38 +110,12 @@ def _learn_assets(session: Session, asked: Sequence[Asked]) -> None:
     learn(session, rows=list(rows))
 
 
-def _store_decisions(
-    session: Session, asked: Sequence[Asked], *, matrix: features.Floats, scores: Scores, model: Model, now: datetime
-) -> None:
-    inputs = [row.astype("<f8").tobytes() for row in matrix]
-    values = np.column_stack(
-        [
-            scores.pd_ppm,
-            scores.late_ppm,
-            scores.grade,
-            scores.days_late,
-            scores.lgd_bps,
-            scores.expected_loss_ppm,
-        ]
-    ).tolist()
-    rows, facts = [], []
-    for asset, raw, numbers, reasons in zip(asked, inputs, values, scores.reason_codes, strict=True):
-        pd_ppm, late_ppm, grade, days_late, lgd_bps, expected_loss_ppm = numbers
-        rows.append((asset.asset_id, model.version, raw, *numbers, orjson.dumps(reasons).decode(), now))
-        body = {
-            "model": model.version,
-            "inputs": hashlib.sha256(raw).hexdigest(),
-            "pd_ppm": pd_ppm,
-            "late_ppm": late_ppm,
-            "grade": GRADES[grade],
-            "days_late": days_late,
-            "lgd_bps": lgd_bps,
-            "expected_loss_ppm": expected_loss_ppm,
-            "reasons": reasons,
-        }
-        facts.append(Fact(asset.asset_id, "asset.scored", body))
-    columns = (
-        "asset_id model_version features pd_ppm late_ppm grade days_late lgd_bps expected_loss_ppm reasons decided_at"
-    )
-    copy_rows(session, Decision.__tablename__, columns.split(), rows)
-    note_many(session, facts=facts, now=now)
+def _score_in_shadow(session: Session, asked: Sequence[Asked], *, matrix: features.Floats, now: datetime) -> None:
+    """Let the candidates say what they would; nothing is decided by it."""
+    rows = [
+        (version, asset.asset_id, pd_ppm, now)
+        for version in engines.candidates(session)
+        for asset, pd_ppm in zip(asked, engines.read(session, version=version).pd_ppm(matrix).tolist(), strict=True)
+    ]
+    if rows:
+        copy_rows(session, ShadowScore.__tablename__, ("version", "asset_id", "pd_ppm", "scored_at"), rows)

@@ -1,25 +1,36 @@
-"""Trade history in, models trained."""
+"""Trade history in; decisions, limits as of any date, products and the risk appetite."""
 
 from typing import Any
 
-from exchange import jobs
+import msgspec
+
 from exchange.auth import Role
 from exchange.bulk import failed, read_items
+from exchange.errors import InvalidRequest, NotFound
 from exchange.http import Call, Room
 from exchange.receivables.api import origin_of
 from exchange.receivables.outcomes import Outcome
-from exchange.risk import actions, history
+from exchange.risk import actions, history, losses, queries, rules
+from exchange.risk.rules import RiskTerms
 from exchange.risk.schemas import (
+    AsOfQuery,
+    DecisionShown,
     HistoriesSchema,
     HistoryItem,
     HistoryResults,
     HistorySchema,
-    ModelSchema,
-    TrainingAccepted,
-    TrainingSchema,
+    LimitEventsShown,
+    LimitLines,
+    LimitShown,
+    ProductsShown,
+    RiskPolicyShown,
+    RiskTermsSchema,
 )
+from exchange.schemas import PageQuery
 
-room = Room("risk", __name__, url_prefix="/v1", description="Facts about payers, and the model that judges them")
+READERS = [Role.OPERATOR, Role.AUDITOR]
+
+room = Room("risk", __name__, url_prefix="/v1", description="Facts about payers, decisions, limits, products")
 
 
 @room.operation(
@@ -37,26 +48,62 @@ def keep_trade_history(call: Call) -> dict[str, Any]:
     return read.answer({index: _told(index, outcome) for index, outcome in outcomes.items()})
 
 
-@room.operation(
-    "/models",
-    method="POST",
-    roles=[Role.OPERATOR],
-    body=TrainingSchema,
-    result=TrainingAccepted,
-    status=202,
-    idempotent=True,
-)
-def train_model(call: Call) -> dict[str, Any]:
-    """Train a model on everything known by now and put it in force."""
-    jobs.enqueue(call.session, job="risk.train", payload=call.body)
-    return {"job": "risk.train"}
+@room.operation("/risk-policy", roles=READERS, result=RiskPolicyShown)
+def show_risk_policy(call: Call) -> dict[str, Any]:
+    """The risk appetite in force."""
+    return _policy(call)
 
 
-@room.operation("/models/current", roles=[Role.OPERATOR, Role.AUDITOR], result=ModelSchema)
-def show_model(call: Call) -> dict[str, Any]:
-    """The model in force."""
-    model = actions.model_in_force(call.session)
-    return {"version": model.version, "card": model.card}
+@room.operation("/risk-policy", method="PUT", roles=[Role.OPERATOR], body=RiskTermsSchema, result=RiskPolicyShown)
+def put_risk_policy(call: Call) -> dict[str, Any]:
+    """Set the risk appetite from now on, as a new version; what was decided stays as it was decided."""
+    terms = msgspec.convert(call.body, RiskTerms)
+    faults = rules.policy_faults(terms)
+    if faults:
+        raise InvalidRequest("These terms contradict themselves.", faults=tuple(faults))
+    actions.set_policy(call.session, terms=terms, by=call.caller.client_id, now=call.now)
+    return _policy(call)
+
+
+@room.operation("/assets/<asset_id>/decision", roles=[*READERS, Role.PLATFORM], result=DecisionShown)
+def show_decision(call: Call, asset_id: str) -> dict[str, Any]:
+    """What was decided about an asset: inputs, model, chances, reasons, term and price with its parts."""
+    return queries.decision(call.session, asset_id=asset_id, originator_id=call.caller.party_id)
+
+
+@room.operation("/limits", roles=READERS, query=PageQuery, result=LimitLines)
+def list_limits(call: Call) -> dict[str, Any]:
+    """Every company's limits as they are now."""
+    return call.page(queries.limits(call.session, after=call.after, limit=call.query["limit"]), by="place")
+
+
+@room.operation("/limits/<company_id>", roles=READERS, query=AsOfQuery, result=LimitShown)
+def show_limit(call: Call, company_id: str) -> dict[str, Any]:
+    """A company's limits as they stood at any moment: ceilings, use, what was suspended and who may lift that."""
+    return queries.limit(call.session, company_id=company_id, as_of=call.query.get("as_of", call.now))
+
+
+@room.operation("/limits/<company_id>/history", roles=READERS, query=PageQuery, result=LimitEventsShown)
+def list_limit_events(call: Call, company_id: str) -> dict[str, Any]:
+    """Every change of a company's limits and every use of them, with its cause."""
+    limit = call.query["limit"]
+    items = queries.limit_history(call.session, company_id=company_id, after=call.after, limit=limit)
+    return call.page(items, by="place")
+
+
+@room.operation("/companies/<company_id>/products", roles=[*READERS, Role.PLATFORM], result=ProductsShown)
+def list_products(call: Call, company_id: str) -> dict[str, Any]:
+    """Which products are open to a company, what is missing for the others, and on what terms."""
+    if call.caller.party_id is not None and not queries.trades_with(
+        call.session, originator_id=call.caller.party_id, company_id=company_id
+    ):
+        raise NotFound("There is no such company.")
+    return queries.products(call.session, company_id=company_id, now=call.now)
+
+
+def _policy(call: Call) -> dict[str, Any]:
+    found = losses.policy(call.session)
+    return {"version": found.version, "terms": msgspec.to_builtins(found.terms)}
 
 
 def _told(index: int, outcome: Outcome) -> dict[str, Any]:

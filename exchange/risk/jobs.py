@@ -1,4 +1,4 @@
-"""Score what was confirmed, train what was asked for."""
+"""Score what was confirmed."""
 
 from typing import Any
 
@@ -13,10 +13,3 @@ def score(services: Services, session: Session, payload: dict[str, Any]) -> None
     now = services.clock.now(session)
     today = services.business_date(now)
     actions.score(session, asset_ids=payload["asset_ids"], today=today, now=now)
-
-
-def train(services: Services, session: Session, payload: dict[str, Any]) -> None:
-    """Train on everything known by now and put the model in force."""
-    now = services.clock.now(session)
-    today = services.business_date(now)
-    actions.train_model(session, today=today, horizon_days=payload["horizon_days"], now=now)

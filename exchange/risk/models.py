@@ -41,19 +41,86 @@ class Trade(Base):
 
 
 class ScoringModel(Base):
-    """A trained model by the hash of its content. The last one put in force scores."""
+    """A trained model by the hash of its content, whether or not it was ever in force."""
 
     __tablename__ = "scoring_model"
 
-    installed: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    version: Mapped[str] = mapped_column(String, index=True)
+    version: Mapped[str] = mapped_column(String, primary_key=True)
     body: Mapped[str] = mapped_column(String)
     card: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    in_force_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    trained_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ModelEvent(Base):
+    """What became of a model: who did it, why, on what evidence.
+
+    `candidate`: scores in shadow; `promoted` and `restored` (a rollback): in force; `dropped`: no candidate any more.
+    """
+
+    __tablename__ = "model_event"
+    __table_args__ = (
+        CheckConstraint("event IN ('candidate', 'promoted', 'restored', 'dropped')", name="event_known"),
+        Index("ix_model_event_force", "number", postgresql_where=text("event IN ('promoted', 'restored')")),
+    )
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    version: Mapped[str] = mapped_column(ForeignKey("scoring_model.version"), index=True)
+    event: Mapped[str] = mapped_column(String)
+    by: Mapped[str] = mapped_column(String)
+    reason: Mapped[str] = mapped_column(String)
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    business_date: Mapped[date]
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ShadowScore(Base):
+    """What a candidate said of an asset while another model decided."""
+
+    __tablename__ = "shadow_score"
+
+    version: Mapped[str] = mapped_column(ForeignKey("scoring_model.version"), primary_key=True)
+    asset_id: Mapped[str] = mapped_column(String, primary_key=True)
+    pd_ppm: Mapped[int]
+    scored_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class LossRate(Base):
+    """A rate of loss as it was learned: `lgd` of what defaulted, or `dilution` of face, and from how much."""
+
+    __tablename__ = "loss_rate"
+    __table_args__ = (
+        CheckConstraint("kind IN ('lgd', 'dilution')", name="kind_known"),
+        CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_range"),
+        CheckConstraint("outcomes >= 0 AND prior_weight >= 0", name="counts"),
+    )
+
+    kind: Mapped[str] = mapped_column(String, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    rate_ppm: Mapped[int]
+    outcomes: Mapped[int]
+    prior_ppm: Mapped[int]
+    prior_weight: Mapped[int]
+    learned_on: Mapped[date]
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class RiskPolicy(Base):
+    """The risk appetite, in versions: what limits, prices, products and the making of models go by."""
+
+    __tablename__ = "risk_policy"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    terms: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    set_by: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
+    set_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class Decision(Base):
-    """What was decided about an asset, with the frozen inputs from which it can be decided again."""
+    """What was decided about an asset, with the frozen inputs from which it can be decided again.
+
+    `features` and `frozen` are the inputs; `answer` is what was decided beside the columns; `digest` is the hash of the
+    whole record. The last three are empty where it was decided before they were kept.
+    """
 
     __tablename__ = "decision"
     __table_args__ = (CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name="pd_range"),)
@@ -69,13 +136,23 @@ class Decision(Base):
     expected_loss_ppm: Mapped[int]
     reasons: Mapped[list[str]] = mapped_column(JSONB)
     decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    frozen: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    digest: Mapped[str | None] = mapped_column(String(64))
 
 
 class ObligorLimit(Base):
-    """A change of an obligor's limit, with its cause. The last one counts."""
+    """A change of an obligor's limit, with its cause, model and policy. The last one counts.
+
+    What was taken when a limit fell below it stays as it is: `grandfathered_minor` is that excess. `most_tenor_days` is
+    the longest term for new assets, NULL where it was decided before terms were.
+    """
 
     __tablename__ = "obligor_limit"
-    __table_args__ = (CheckConstraint("limit_minor >= 0", name="limit_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("limit_minor >= 0", name="limit_not_negative"),
+        CheckConstraint("grandfathered_minor >= 0", name="grandfathered_not_negative"),
+    )
 
     obligor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     currency: Mapped[str] = mapped_column(String(3), primary_key=True)
@@ -84,6 +161,10 @@ class ObligorLimit(Base):
     cause: Mapped[str] = mapped_column(String)
     parts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    grandfathered_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    most_tenor_days: Mapped[int | None]
+    model_version: Mapped[str | None] = mapped_column(String)
+    policy_version: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Exposure(Base):
@@ -101,6 +182,21 @@ class Exposure(Base):
     limit_minor: Mapped[int] = mapped_column(BigInteger)
     changes: Mapped[int]
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class LimitUse(Base):
+    """What was taken of a limit (positive) or given back, why, and what was taken after it."""
+
+    __tablename__ = "limit_use"
+    __table_args__ = (CheckConstraint("used_minor >= 0", name="used_not_negative"),)
+
+    obligor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    entry: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    used_minor: Mapped[int] = mapped_column(BigInteger)
+    cause: Mapped[str] = mapped_column(String)
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class LimitSuspension(Base):

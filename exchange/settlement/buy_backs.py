@@ -63,7 +63,7 @@ def take_back(session: Session, *, items: Sequence[Item], today: date, now: date
     for item in items:
         line = (rows[item.position.asset_id].obligor, item.position.currency)
         room[line] = room.get(line, 0) - item.position.outstanding_minor
-    limits.use_room(session, amounts=room)
+    limits.use_room(session, amounts=room, cause="repurchased", now=now)
     for item in items:
         position, row = item.position, rows[item.position.asset_id]
         # An asset may be sold and taken back more than once: each sale is in a pool of its own.

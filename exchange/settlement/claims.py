@@ -107,7 +107,7 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], reason: str, to
         line, assigned = lines[reduction.asset_id]
         if assigned:
             room[line] = room.get(line, 0) - reduction.amount_minor
-    limits.use_room(session, amounts=room)
+    limits.use_room(session, amounts=room, cause="reduced", now=now)
     facts = encumbrances.cut(session, outstanding=owed, reason=reason, today=today, now=now)
     settled = _settle(session, [asset_id for asset_id, left in owed.items() if not left], now=now)
     facts += [

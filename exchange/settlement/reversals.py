@@ -51,7 +51,7 @@ def undo_line(session: Session, *, line_id: str, reversal: BankLine, today: date
     if reason is not None or not _reverse(session, receipts, on=reversal.value_date, now=now):
         return reason or "funds_spent"
     release(session, asset_ids=sorted(paid.values()), now=now)
-    _reopen(session, [receipt for receipt in receipts if receipt.asset_id], claims, taken_back)
+    _reopen(session, [receipt for receipt in receipts if receipt.asset_id], claims, taken_back, now=now)
     _tell(session, receipts, claims, taken_back, now=now)
     return None
 
@@ -103,7 +103,12 @@ def _reversal(receipt: Receipt, on: date) -> Reversal:
 
 
 def _reopen(
-    session: Session, receipts: Sequence[Receipt], claims: Mapping[str, Any], taken_back: Mapping[str, Sequence[Leg]]
+    session: Session,
+    receipts: Sequence[Receipt],
+    claims: Mapping[str, Any],
+    taken_back: Mapping[str, Sequence[Leg]],
+    *,
+    now: datetime,
 ) -> None:
     """What the receipts paid is owed again, to its funder as far as the funder got it."""
     owed = text("UPDATE claim SET outstanding_minor = outstanding_minor + :paid WHERE asset_id = :id")
@@ -123,7 +128,7 @@ def _reopen(
             line = (claim.obligor, claim.currency)
             room[line] = room.get(line, 0) + paid_minor
             released[claim.asset_id] = released.get(claim.asset_id, 0) - released_minor(legs, claim.holder_id)
-    limits.use_room(session, amounts=room)
+    limits.use_room(session, amounts=room, cause="reversed", now=now)
     debts.release(session, released=released)
 
 

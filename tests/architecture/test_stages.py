@@ -95,6 +95,10 @@ EXTRA = {
     ("payments", "rails"),  # how files get to the bank: people, or a sandbox
     ("payments", "refunds"),  # unapplied money sent back
     ("settlement", "virtual_accounts"),  # numbers that say by themselves what is paid
+    ("risk", "decisions"),  # one decision: made, kept, made again
+    ("risk", "engines"),  # which model scores
+    ("risk", "losses"),  # rates of loss and the appetite, in versions
+    ("risk", "papers"),  # what statements and reports say of obligors
     ("risk", "facts"),  # rows into the columns that scoring reads
     ("risk", "history"),  # facts from before the exchange
     ("registry", "commands"),  # `exchange keys`

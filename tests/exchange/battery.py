@@ -281,7 +281,15 @@ SINGLE: dict[str, dict[str, Any]] = {
         "silence": [{"product": "working_capital", "jurisdiction": "CN", "after_days": 15}],
     },
     "create_mandate": mandate(advance_bps=9000, auto_commit=False, rank=1, grade_spreads_bps=[0, 10]),
-    "train_model": {"horizon_days": 30},
+    "train_model": {"horizon_days": 30, "at_once": False, "reason": "quarter end"},
+    "evaluate_model": {"reason": "shadow is over"},
+    "promote_model": {"reason": "better"},
+    "roll_back_model": {"reason": "worse", "version": "mdl_0123456789abcdef"},
+    "put_risk_policy": {
+        "expected_loss_budget_minor": 20_000_000,
+        "most_tenor_days": [360, 360, 270, 180, 180, 180, 120, 120, 90, 60, 30],
+        "automatic": False,
+    },
     "commit_to_offer": {"asset_ids": [ASSET]},
     "refuse_offer": {"reason": "too dear"},
 }
@@ -302,7 +310,7 @@ class Operation(NamedTuple):
         """The path with its parameters filled in, with ids that nobody has where none are given."""
         known = {"asset_id": ASSET, "offer_id": OFFER, "mandate_id": "mdt_01h455vb4pex5vsknk084sn02q"}
         known |= {"run_id": "rec_01h455vb4pex5vsknk084sn02q", "break_id": "brk_01h455vb4pex5vsknk084sn02q"}
-        known |= {"work_id": "1"}
+        known |= {"work_id": "1", "version": "mdl_0123456789abcdef"}
         known |= {"encumbrance_id": "enc_01h455vb4pex5vsknk084sn02q", "notice_id": "ntc_01h455vb4pex5vsknk084sn02q"}
         known |= {"repurchase_id": "rep_01h455vb4pex5vsknk084sn02q", "number": "1"}
         known |= {"client_id": "cli_01h455vb4pex5vsknk084sn02q", "thumbprint": "A" * 43}

@@ -127,7 +127,7 @@ def test_impossible_limit_inputs_are_refused(changes: dict[str, int]) -> None:
 def test_discount_worked_by_hand() -> None:
     """PD 2 %, LGD 40 %, 90 days at 4 % + 2 %: 80 + 100 + 50 = 230 bps."""
     found = required_discount_bps(20_000, lgd_bps=4_000, tenor_days=90, cost_of_funds_bps=400, margin_bps=200)
-    assert found == pricing.Discount(8_000, 10_000, 5_000, 0, 230)
+    assert found == pricing.Discount(8_000, 0, 10_000, 5_000, 0, 230)
 
 
 @given(
@@ -140,7 +140,7 @@ def test_discount_worked_by_hand() -> None:
 def test_discount_parts_sum_and_never_fall_short(pd: int, lgd: int, days: int, funds: int, margin: int) -> None:
     """The parts sum exactly to the total, which covers the exact cost by less than 2 bps."""
     found = required_discount_bps(pd, lgd_bps=lgd, tenor_days=days, cost_of_funds_bps=funds, margin_bps=margin)
-    parts = (found.expected_loss_ppm, found.funding_ppm, found.margin_ppm, found.rounding_ppm)
+    parts = (found.expected_loss_ppm, found.dilution_ppm, found.funding_ppm, found.margin_ppm, found.rounding_ppm)
     assert min(parts) >= 0
     assert sum(parts) == found.total_bps * 100
     exact = pd * lgd / 10_000 + (funds + margin) * 100 * days / 360

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from exchange.pools.actions import clear_round
 from exchange.risk import limits
 from exchange.risk.limits import Asked, Line
+from exchange.risk.rules import Policy
 from scoring.facts import Trades
 from scoring.model import Scores
 from tests.exchange.house import OPENING, House, mandate, receivable
@@ -47,7 +48,8 @@ def decide(
     pds = np.array(list(pd_by_line.values()), dtype=np.int64)
     same = np.full(len(pds), 4_000, dtype=np.int64)
     scores = Scores(pds, pds, same, same, same, same, [[] for _ in pds])
-    limits.review(session, asked=asked, scores=scores, history=history, today=TODAY, now=now)
+    basis = limits.Basis(Policy(), "mdl_test", history)
+    limits.review(session, asked=asked, scores=scores, terms=[365] * len(asked), basis=basis, today=TODAY, now=now)
 
 
 def state(session: Session) -> dict[Line, tuple[int, int, int]]:
@@ -80,7 +82,7 @@ def test_the_ledger_keeps_count(session: Session, operations: list[tuple[str, Li
             elif line in used:
                 room = limits.lock_room(session, lines=[line])[line]
                 taken = min(number, max(room, 0)) if number > 0 else -min(-number, used[line])
-                limits.use_room(session, amounts={line: taken})
+                limits.use_room(session, amounts={line: taken}, cause="reserved", now=OPENING)
                 used[line] += taken
         found = state(session)
         assert {line: row[0] for line, row in found.items()} == used
@@ -98,14 +100,15 @@ def test_limits_are_decided_on_the_worst_asset(session: Session) -> None:
     """A cut is at once, even below what is used; it is kept with its cause; the same again is no change."""
     line: Line = (1, "CNY")
     decide(session, {line: SAFE})
-    limits.use_room(session, amounts={line: NEWCOMER_MINOR, (9, "CNY"): 0})
+    limits.use_room(session, amounts={line: NEWCOMER_MINOR, (9, "CNY"): 0}, cause="reserved", now=OPENING)
     assert state(session)[line] == (NEWCOMER_MINOR, NEWCOMER_MINOR, 1)
     asked = [Asked(name, 1, 99, "CNY", 1, TODAY, TODAY + timedelta(30), "org_a") for name in "ab"]
     pds = np.array([RISKY, SAFE])
     lgds = np.array([10_000, 4_000])
     scores = Scores(pds, pds, pds, pds, lgds, pds, [[], []])
     for _ in range(2):
-        limits.review(session, asked=asked, scores=scores, history=NOTHING, today=TODAY, now=OPENING)
+        basis = limits.Basis(Policy(), "mdl_test", NOTHING)
+        limits.review(session, asked=asked, scores=scores, terms=[365, 365], basis=basis, today=TODAY, now=OPENING)
     assert limits.lock_room(session, lines=[line]) == {line: min(20_000_000, 200_000_000 * 30 // 365) - NEWCOMER_MINOR}
     causes = session.execute(text("SELECT cause FROM obligor_limit ORDER BY change")).scalars().all()
     assert causes == ["turnover", "turnover"]
@@ -127,10 +130,10 @@ def test_nothing_can_be_given_back_twice(session: Session) -> None:
     line: Line = (1, "CNY")
     decide(session, {line: SAFE})
     with pytest.raises(IntegrityError, match="used_not_negative"), session.begin_nested():
-        limits.use_room(session, amounts={line: -1})
+        limits.use_room(session, amounts={line: -1}, cause="reserved", now=OPENING)
     with pytest.raises(RuntimeError, match="never decided"):
-        limits.use_room(session, amounts={line: 1, (7, "CNY"): 1})
-    limits.use_room(session, amounts={})
+        limits.use_room(session, amounts={line: 1, (7, "CNY"): 1}, cause="reserved", now=OPENING)
+    limits.use_room(session, amounts={}, cause="reserved", now=OPENING)
     assert state(session) == {line: (0, NEWCOMER_MINOR, 1)}
 
 
@@ -148,7 +151,9 @@ def test_takers_givers_and_deciders_at_once(house: House) -> None:
     def take(session: Session, random: Random) -> int:
         rooms = limits.lock_room(session, lines=some(random))
         amounts = {line: random.randint(0, max(room, 0)) for line, room in rooms.items()}
-        limits.use_room(session, amounts=dict(random.sample(list(amounts.items()), len(amounts))))
+        limits.use_room(
+            session, amounts=dict(random.sample(list(amounts.items()), len(amounts))), cause="reserved", now=OPENING
+        )
         after = limits.lock_room(session, lines=list(amounts))
         assert all(after[line] >= 0 for line, amount in amounts.items() if amount)
         return sum(amounts.values())
@@ -158,7 +163,7 @@ def test_takers_givers_and_deciders_at_once(house: House) -> None:
         limits.lock_room(session, lines=wanted)
         used = {line: row[0] for line, row in state(session).items() if line in wanted}
         amounts = {line: -random.randint(0, minor) for line, minor in used.items()}
-        limits.use_room(session, amounts=amounts)
+        limits.use_room(session, amounts=amounts, cause="reserved", now=OPENING)
         return sum(amounts.values())
 
     def change(session: Session, random: Random) -> int:

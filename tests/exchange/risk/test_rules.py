@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.risk import rules
-from exchange.risk.rules import LimitPolicy, ObligorStanding, decide_limit
+from exchange.risk.rules import ObligorStanding, RiskTerms, decide_limit
 from exchange.risk.schemas import HistoryItem
 
 TODAY = date(2026, 3, 2)
@@ -66,7 +66,7 @@ def test_a_newcomer_is_given_its_first_line_as_turnover() -> None:
     """Without purchases in the year, 2,000,000.00 a year counts, for a month at the least."""
     decided = decide_limit(ObligorStanding(500, 4_000, 0, 0, None, 0))
     assert (decided.cause, decided.limit_minor) == ("turnover", 200_000_000 * 30 // 365)
-    own = LimitPolicy(first_line_minor=7)
+    own = RiskTerms(first_line_minor=7)
     assert decide_limit(ObligorStanding(500, 4_000, 10**12, 60, None, 0), policy=own).limit_minor == 7
 
 

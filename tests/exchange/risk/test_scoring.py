@@ -14,12 +14,14 @@ from sqlalchemy.orm import Session
 
 from exchange.jobs import WorkItem
 from exchange.registry.queries import record_keys
-from exchange.risk import actions
+from exchange.risk import actions, engines
+from exchange.risk.decisions import judge
 from exchange.risk.facts import all_trades
 from exchange.risk.models import Decision, ScoringModel
 from ledger.keys import keyring
 from ledger.records import open_record
 from scoring import features
+from scoring.engine import Engine
 from scoring.facts import Trades
 from scoring.grades import NAMES
 from scoring.model import Model
@@ -54,15 +56,14 @@ def trained(house: House) -> House:
     """A house that knows a year of trade and has learned from it."""
     answer = house.platform.post("/v1/trade-history", {"items": list(history())})
     assert {result["status"] for result in answer["items"]} == {201}
-    assert house.operator.post("/v1/models", {"horizon_days": 30}) == {"job": "risk.train"}
+    assert house.operator.post("/v1/models", {"horizon_days": 30}) == {"job": "models.train"}
     house.run()
     return house
 
 
 def forget_models() -> None:
     """As in a process that has just started: no model was read yet."""
-    actions._read_model.cache_clear()
-    actions._models.clear()
+    engines._engines.clear()
 
 
 def decisions(session: Session, asset_ids: list[str]) -> list[Decision]:
@@ -75,39 +76,25 @@ def test_before_the_first_model_the_prior_speaks(house: House) -> None:
     """It is labelled as what it is."""
     forget_models()
     shown = house.operator.get("/v1/models/current")
-    assert shown == {"version": Model.prior().version, "card": Model.prior().card}
+    assert shown == {"version": Model.prior().version, "card": Engine().card}
     (asset_id,) = house.submit(receivable("PRIOR"))
     assert house.operator.get(f"/v1/assets/{asset_id}")["model_version"] == Model.prior().version
 
 
 def test_the_model_in_force_is_the_last_one(trained: House) -> None:
-    """Trained on all that was known yesterday; read once a process; the same model may come into force again."""
+    """Trained on all that was known yesterday, with every part; read once a process."""
     shown = trained.operator.get("/v1/models/current")
     with trained.services.database.transaction() as session:
-        row = session.execute(select(ScoringModel).order_by(ScoringModel.installed.desc())).scalars().first()
-        assert row is not None
-        model = Model.from_json(row.body)
-        assert (shown["version"], shown["card"]) == (row.version, row.card) == (model.version, model.card)
-        assert model.serious is not None
+        (row,) = session.execute(select(ScoringModel)).scalars()
+        engine = Engine.from_json(row.body)
+        assert (shown["version"], shown["card"]) == (row.version, row.card) == (engine.version, engine.card)
+        assert engine.champion.serious is not None
+        assert engine.challenger is not None
+        assert engine.hazard is not None
         forget_models()
-        first = actions.model_in_force(session)
-        assert first.version == model.version
-        assert actions.model_in_force(session) is first
-        actions.put_in_force(session, model=Model.prior(), now=OPENING)
-        assert actions.model_in_force(session).version == Model.prior().version
-        actions.put_in_force(session, model=model, now=OPENING)
-        assert actions.model_in_force(session) is first
-
-
-def test_training_again_gives_the_same_model(trained: House) -> None:
-    """The same facts and day: the same bytes; another horizon is another model."""
-    with trained.services.database.transaction() as session:
-        before = actions.model_in_force(session).version
-        again = actions.train_model(session, today=TODAY, horizon_days=30, now=OPENING)
-        other = actions.train_model(session, today=TODAY, horizon_days=10, now=OPENING)
-        assert (again.version, other.version) == (before, actions.model_in_force(session).version)
-        assert other.version != before
-        session.rollback()
+        first = engines.in_force(session)
+        assert first.version == engine.version
+        assert engines.in_force(session) is first
 
 
 def test_worse_payers_get_worse_grades(trained: House) -> None:
@@ -137,7 +124,9 @@ def test_decisions_can_be_made_again_to_the_bit(trained: House) -> None:
         assert len({row.model_version for row in found}) == 1
         body = session.execute(select(ScoringModel.body).where(ScoringModel.version == found[0].model_version))
         matrix = np.array([np.frombuffer(row.features, dtype="<f8") for row in found])
-        scores = Model.from_json(body.scalars().first() or "").score(matrix)
+        judged, answers = judge(Engine.from_json(body.scalar_one()), matrix, [row.frozen for row in found])
+        scores = judged.scores
+        assert answers == [row.answer for row in found]
         kept = [
             (row.pd_ppm, row.late_ppm, row.grade, row.days_late, row.lgd_bps, row.expected_loss_ppm, row.reasons)
             for row in found
