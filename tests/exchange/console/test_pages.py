@@ -102,9 +102,8 @@ def test_callbacks_are_listed(first: str) -> None:
 
 
 def test_the_model_in_force_is_named(first: str) -> None:
-    """Its version, since when, and what it was made of: too few trades, so that the prior speaks."""
-    said = r"since 2026-03-22 22:30; 0 past trades, 0 of them over 30 days late: too few, the labelled prior speaks\."
-    assert re.search(rf"Model in force: <code>mdl_[0-9a-f]+</code> {said}", first)
+    """What was traded here is too little to learn from: the page says that the prior speaks."""
+    assert "No model has been trained yet: the labelled prior is in force." in first
 
 
 def test_hostile_names_stay_text(browser: FlaskClient, lived: House) -> None:

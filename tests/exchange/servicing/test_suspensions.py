@@ -197,9 +197,9 @@ def test_no_interleaving_uses_a_suspended_limit(market: House, scripts: list[lis
                     )
                 elif step == "reserve" and limits.lock_room(session, lines=[line])[line] >= 1:
                     assert not suspensions.suspended(session, obligors=[number])
-                    limits.use_room(session, amounts={line: 1})
+                    limits.use_room(session, amounts={line: 1}, cause="reserved", now=now)
                 elif step == "give":
-                    limits.use_room(session, amounts={line: 0})
+                    limits.use_room(session, amounts={line: 0}, cause="released", now=now)
 
     with ThreadPoolExecutor(len(scripts)) as threads:
         list(threads.map(live, range(len(scripts))))
