@@ -47,6 +47,9 @@ LONGEST_ERROR = 2000
 INSTANT = timedelta(microseconds=1)
 AHEAD_SECONDS = 0.1
 HEARTBEATS_KEPT = timedelta(days=1)
+MOST_LOST = 5
+"""So many times in a row a worker may die of the same work; then it is set aside, until an operator decides."""
+LOST = "The worker died with it in hand."
 
 Handler = Callable[[Services, Session, dict[str, Any]], None]
 """Does one row of work inside the transaction that takes the row off the list."""
@@ -58,9 +61,19 @@ ENQUEUE = text("""
     )
     SELECT pg_notify(:channel, :what)
 """)
+BEGIN = text("""
+    UPDATE work_item SET lost = lost + 1, attempts = attempts + least(lost, 1), due_at = :later,
+           last_error = CASE WHEN lost > 0 THEN :error ELSE last_error END
+    WHERE work_id = (
+        SELECT work_id FROM work_item WHERE due_at <= :now AND lost < :most ORDER BY work_id LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING work_id, set_config('synchronous_commit', 'off', true)
+""")
+"""Says beforehand that the work is begun: who dies of it leaves that behind. Only the server's death may lose it."""
 TAKE = text("""
     DELETE FROM work_item WHERE work_id = (
-        SELECT work_id FROM work_item WHERE due_at <= :now ORDER BY work_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        SELECT work_id FROM work_item WHERE work_id = :work_id FOR UPDATE SKIP LOCKED
     )
     RETURNING work_id, job, payload, pg_backend_pid() AS backend
 """)
@@ -91,7 +104,10 @@ class VirtualTime(Base):
 
 
 class WorkItem(Base):
-    """One piece of work nobody has finished. `due_at` is machine time: when to try (again)."""
+    """One piece of work nobody has finished. `due_at` is machine time: when to try (again).
+
+    `lost` counts how often it was begun since it last ended in any way: above 1, workers die of it.
+    """
 
     __tablename__ = "work_item"
 
@@ -101,6 +117,7 @@ class WorkItem(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None] = mapped_column(String)
+    lost: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class WorkDecision(Base):
@@ -230,16 +247,22 @@ def moments(cron: str, *, after: datetime, until: datetime, time_zone: str) -> I
 def run_one(services: Services, handlers: Mapping[str, Handler], *, hand: Hand | None = None) -> bool:
     """Do the next due piece of work; False when there is none. A failing one waits and lets others pass.
 
-    The row is taken off the list in the transaction that does the work: either both happen or neither. `hand` shows
-    what is being done.
+    The row is taken off the list in the transaction that does the work: either both happen or neither. That it was
+    begun is committed before: work that kills its worker is tried `MOST_LOST` times. `hand` shows what is being done.
     """
     taken: list[Row[Any]] = []
     hand = hand or Hand()
+    now = system_now()
+    begin = {"now": now, "later": now + FIRST_RETRY, "most": MOST_LOST, "error": LOST}
+    with services.database.transaction() as session:
+        begun = session.execute(BEGIN, begin).first()
+    if begun is None:
+        return False
     try:
         with services.database.transaction() as session:
-            item = session.execute(TAKE, {"now": system_now()}).first()
-            if item is None:
-                return False
+            item = session.execute(TAKE, {"work_id": begun.work_id}).first()
+            if item is None:  # we were so slow that another began it too
+                return True
             taken.append(item)
             hand.take(item)
             handlers[item.job](services, session, item.payload)
@@ -305,6 +328,7 @@ def _postpone(services: Services, *, work_id: int, error: Exception, in_line: bo
             .where(WorkItem.work_id == work_id)
             .values(
                 attempts=item.attempts + 1,
+                lost=0,
                 due_at=system_now() + wait,
                 last_error=repr(error)[:LONGEST_ERROR],  # escaped: PostgreSQL's text has no NUL
             )

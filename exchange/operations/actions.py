@@ -30,5 +30,5 @@ def decide_work(session: Session, *, work_id: int, decision: str, by: str, reaso
     if decision == "discard":
         session.execute(delete(WorkItem).where(WorkItem.work_id == work_id))
     else:
-        session.execute(update(WorkItem).where(WorkItem.work_id == work_id).values(due_at=system_now()))
+        session.execute(update(WorkItem).where(WorkItem.work_id == work_id).values(due_at=system_now(), lost=0))
         jobs.wake(session, jobs.Wakes.WORK)

@@ -158,7 +158,7 @@ def failing_work(session: Session, *, after: int, limit: int) -> list[dict[str, 
     query = select(WorkItem).where(WorkItem.attempts > 0, WorkItem.work_id > after)
     names = ("work_id", "job", "payload", "attempts", "due_at", "last_error")
     rows = session.scalars(query.order_by(WorkItem.work_id).limit(limit))
-    return [{name: getattr(row, name) for name in names} for row in rows]
+    return [{name: getattr(row, name) for name in names} | {"set_aside": row.lost >= jobs.MOST_LOST} for row in rows]
 
 
 def workers(session: Session) -> list[dict[str, Any]]:

@@ -83,6 +83,9 @@ class WorkShown(ma.Schema):
     attempts = ma.fields.Integer(required=True)
     due_at = ma.fields.AwareDateTime(required=True, metadata={"description": "When it is tried again"})
     last_error = ma.fields.String(required=True, allow_none=True)
+    set_aside = ma.fields.Boolean(
+        required=True, metadata={"description": "Workers die of it: it waits for somebody to retry or discard it"}
+    )
 
 
 class FailingWork(ma.Schema):

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,8 +20,8 @@ MAX_MEMO = 500
 
 CALL = """
     SELECT posted_ids, were_known, refused FROM books_post(
-        %s, %s, %s::timestamptz[], %s::text[], %s::date[], %s::text[], %s::int[], %s::text[], %s::text[], %s::bigint[],
-        %s::text[], %s::text[], %s::int[], %s::text[], %s::int[])
+        %s, %s, %s::timestamptz[], %s::text[], %s::date[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[],
+        %s::bigint[], %s::text[], %s::text[], %s::int[], %s::text[], %s::int[])
 """
 
 
@@ -175,7 +175,8 @@ def submit(
     """Post as `post` does; mark the transfers as holds (`expires` by key), end holds or undo transfers by them."""
     distinct: dict[str, Transfer] = {}
     for transfer in transfers:
-        if distinct.setdefault(transfer.key, transfer) != transfer:
+        known = distinct.setdefault(transfer.key, transfer)
+        if known is not transfer and known != transfer:
             raise KeyReused(key=transfer.key)
     if not distinct:
         return []
@@ -226,18 +227,42 @@ def call(connection: Connection, arguments: tuple[object, ...]) -> Row[Any]:
         raise
 
 
-def columns(transfers: dict[str, Transfer]) -> tuple[list[object], ...]:
-    """Lay the transfers and their legs out as the parallel arrays of `books_post`."""
-    legs = [(number, leg) for number, t in enumerate(transfers.values(), start=1) for leg in t.legs]
+def columns(transfers: dict[str, Transfer]) -> tuple[str, ...]:
+    """Lay transfers, accounts and legs out as the parallel arrays of `books_post`. Refusals: Unbalanced."""
+    places: dict[tuple[str, str], int] = {}
+    of_transfer: list[int] = []
+    of_account: list[int] = []
+    amounts: list[int] = []
+    for number, transfer in enumerate(transfers.values(), start=1):
+        sums: dict[str, int] = {}
+        for path, commodity, amount_minor in transfer.legs:
+            of_transfer.append(number)
+            of_account.append(places.setdefault((path, commodity), len(places) + 1))
+            amounts.append(amount_minor)
+            sums[commodity] = sums.get(commodity, 0) + amount_minor
+        for commodity in sorted(name for name, sum_minor in sums.items() if sum_minor):
+            raise Unbalanced(key=transfer.key, commodity=commodity, sum_minor=sums[commodity])
     return (
-        list(transfers),
-        [transfer.effective_date for transfer in transfers.values()],
-        [transfer.memo for transfer in transfers.values()],
-        [number for number, _ in legs],
-        [leg.path for _, leg in legs],
-        [leg.commodity for _, leg in legs],
-        [leg.amount_minor for _, leg in legs],
+        texts(transfers),
+        numbers(transfer.effective_date for transfer in transfers.values()),
+        texts(transfer.memo for transfer in transfers.values()),
+        texts(path for path, _ in places),
+        texts(commodity for _, commodity in places),
+        numbers(of_transfer),
+        numbers(of_account),
+        numbers(amounts),
     )
+
+
+def texts(values: Iterable[str]) -> str:
+    """Write printable texts as an array for PostgreSQL: all at once, since a driver would quote one after the other."""
+    quoted = "\n".join(values).replace("\\", "\\\\").replace('"', '\\"').replace("\n", '","')
+    return f'{{"{quoted}"}}'
+
+
+def numbers(values: Iterable[object]) -> str:
+    """Write numbers or dates as an array for PostgreSQL."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def check_batch(transfers: dict[str, Transfer], *, now: dt.datetime) -> None:
@@ -246,8 +271,11 @@ def check_batch(transfers: dict[str, Transfer], *, now: dt.datetime) -> None:
         raise InvalidTransfer(key=next(iter(transfers)), fault="now has no time zone")
     if len(transfers) > MAX_TRANSFERS:
         raise InvalidTransfer(key=next(iter(transfers)), fault=f"in a batch of more than {MAX_TRANSFERS}")
+    accounts: set[tuple[str, str]] = set()
     for transfer in transfers.values():
-        fault = transfer_fault(transfer)
+        fault = transfer_fault(transfer) or next(
+            filter(None, (leg_fault(leg, accounts) for leg in transfer.legs)), None
+        )
         if fault is not None:
             raise InvalidTransfer(key=transfer.key, fault=fault)
 
@@ -262,13 +290,16 @@ def transfer_fault(transfer: Transfer) -> str | None:
         return f"the memo is not one line of at most {MAX_MEMO} printable characters"
     if not 1 < len(transfer.legs) <= MAX_LEGS:
         return f"there are not 2 to {MAX_LEGS} legs"
-    return next(filter(None, map(leg_fault, transfer.legs)), None)
+    return None
 
 
-def leg_fault(leg: Leg) -> str | None:
-    """Name what is wrong with the shape of a leg, or None."""
-    if not is_account(leg.path, leg.commodity):
-        return f"not an account: {leg.path!a} in {leg.commodity!a}"
-    if type(leg.amount_minor) is not int or not 0 < abs(leg.amount_minor) <= MAX_AMOUNT_MINOR:
+def leg_fault(leg: Leg, accounts: set[tuple[str, str]]) -> str | None:
+    """Name what is wrong with the shape of a leg, or None; `accounts` are known to be well formed, and grow."""
+    path, commodity, amount_minor = leg
+    if (path, commodity) not in accounts:
+        if not is_account(path, commodity):
+            return f"not an account: {path!a} in {commodity!a}"
+        accounts.add((path, commodity))
+    if type(amount_minor) is not int or not 0 < abs(amount_minor) <= MAX_AMOUNT_MINOR:
         return f"an amount is not a whole number from 1 to {MAX_AMOUNT_MINOR} either way"
     return None

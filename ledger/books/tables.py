@@ -8,7 +8,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
     LargeBinary,
@@ -23,8 +22,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from ledger.tables import metadata
 
-# The writing transaction's number, kept on a header and on its legs: a composite foreign key then refuses a
-# leg that is added in any later transaction. A bigint, because drivers and tools know no xid8.
+# The writing transaction's number, kept on a header and on its legs: a trigger then refuses a leg that is added in any
+# later transaction. A bigint, because drivers and tools know no xid8.
 OWN_XID = text("((pg_current_xact_id())::text)::bigint")
 # A fingerprint separates names by tabs and line feeds.
 PRINTABLE = "'^[!-~]{1,200}$'"
@@ -69,16 +68,15 @@ transfers = Table(
     Column("memo", Text, nullable=False),
     Column("refusal", JSONB),
     Column("expires_at", DateTime(timezone=True)),
-    UniqueConstraint("transfer_id", "xid"),
     CheckConstraint("strpos(key, chr(10)) = 0 AND strpos(memo, chr(10)) = 0", name="one_line"),
     CheckConstraint("expires_at IS NULL OR hold", name="only_holds_expire"),
 )
 
-# Legs refer to the balance row, which the posting transaction has locked already: no second row lock per leg.
+# That a leg's account is open and its header of the same transaction is checked once a statement, not by row.
 entries = Table(
     "books_entries",
     metadata,
-    Column("account_id", BigInteger, ForeignKey(balances.c.account_id), primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("transfer_id", BigInteger, nullable=False),
     Column("xid", BigInteger, nullable=False, server_default=OWN_XID),
@@ -88,11 +86,12 @@ entries = Table(
     Column("effective_date", Date, nullable=False),
     Column("leg", SmallInteger, nullable=False),
     UniqueConstraint("transfer_id", "leg"),
-    ForeignKeyConstraint(["transfer_id", "xid"], [transfers.c.transfer_id, transfers.c.xid]),
     CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
     CheckConstraint("version > 0", name="version_positive"),
     Index(None, "account_id", "effective_date"),
 )
+entries.add_is_dependent_on(balances)
+entries.add_is_dependent_on(transfers)
 
 # The primary key is the rule: a hold is resolved once.
 resolutions = Table(
@@ -102,7 +101,6 @@ resolutions = Table(
     Column("transfer_id", BigInteger, nullable=False, index=True),
     Column("xid", BigInteger, nullable=False, server_default=OWN_XID),
     Column("outcome", Text, nullable=False),
-    ForeignKeyConstraint(["transfer_id", "xid"], [transfers.c.transfer_id, transfers.c.xid]),
     CheckConstraint("outcome IN ('captured', 'voided', 'expired')", name="outcome_known"),
 )
 
@@ -113,6 +111,5 @@ reversals = Table(
     Column("reversed_id", BigInteger, ForeignKey(transfers.c.transfer_id), primary_key=True, autoincrement=False),
     Column("transfer_id", BigInteger, nullable=False, unique=True),
     Column("xid", BigInteger, nullable=False, server_default=OWN_XID),
-    ForeignKeyConstraint(["transfer_id", "xid"], [transfers.c.transfer_id, transfers.c.xid]),
     CheckConstraint("transfer_id > reversed_id", name="later"),
 )

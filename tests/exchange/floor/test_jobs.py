@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 from exchange import jobs
 from exchange.clock import system_now
 from exchange.jobs import Fired, Handler, WorkItem
+from exchange.operations.actions import decide_work
+from exchange.operations.queries import failing_work
 from exchange.services import Services
 from tests.exchange.owner import as_owner
 
@@ -114,6 +116,50 @@ def test_the_wait_grows_and_ends_growing(services: Services, attempts: int, seco
     assert item.last_error == "KeyError('nobody knows this job')"
 
 
+def test_work_that_kills_its_worker_is_set_aside(services: Services) -> None:
+    """Each beginning counts though nothing of it is left; after some in a row it lets others pass, until retried."""
+
+    def die(*_: object) -> None:
+        raise SystemExit  # no `Exception`: as a process that ends, it leaves the rows as they are
+
+    done: list[str] = []
+    _put(services, "poison", job="die")
+    _put(services, "good")
+    for _ in range(jobs.MOST_LOST):
+        with pytest.raises(SystemExit):
+            jobs.run_one(services, {"die": die})
+        _due_now(services)
+    assert [jobs.run_one(services, _notes(done)) for _ in range(2)] == [True, False]
+    (item,) = _left(services)
+    assert (item.lost, item.attempts, item.last_error) == (jobs.MOST_LOST, jobs.MOST_LOST - 1, jobs.LOST)
+    with services.database.transaction() as session:
+        assert [row["set_aside"] for row in failing_work(session, after=0, limit=10)] == [True]
+        decide_work(
+            session, work_id=item.work_id, decision="retry", by="cli_operator", reason="mended", now=system_now()
+        )
+    assert jobs.run_one(services, {"die": _notes(done)["note"]})
+    assert (done, _left(services)) == (["good", "poison"], [])
+
+
+def test_an_error_is_no_death(services: Services) -> None:
+    """Work that fails and says so is tried without end."""
+    _put(services, "x", job="nobody knows this job")
+    for _ in range(jobs.MOST_LOST + 1):
+        assert jobs.run_one(services, {})
+        _due_now(services)
+    (item,) = _left(services)
+    assert (item.attempts, item.lost) == (jobs.MOST_LOST + 1, 0)
+
+
+def test_work_begun_twice_is_done_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is slow to take what it began finds that another has it."""
+    done: list[str] = []
+    _put(services, "x")
+    monkeypatch.setattr(jobs, "TAKE", text("SELECT WHERE :work_id < 0"))
+    assert jobs.run_one(services, _notes(done))
+    assert (done, len(_left(services))) == ([], 1)
+
+
 def test_work_another_has_finished_is_not_put_off(services: Services) -> None:
     """Between my failure and my note of it another worker may have done it: then there is nothing to note."""
     _put(services, "x")
@@ -124,7 +170,7 @@ def test_work_another_has_finished_is_not_put_off(services: Services) -> None:
     _put(services, "y")
     (item,) = _left(services)
     with services.database.transaction() as other:
-        assert other.execute(jobs.TAKE, {"now": system_now()}).first() is not None
+        assert other.execute(jobs.TAKE, {"work_id": item.work_id}).first() is not None
         jobs._postpone(services, work_id=item.work_id, error=ValueError())
     assert _left(services) == []
 

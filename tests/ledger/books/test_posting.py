@@ -124,7 +124,7 @@ def test_a_refusal_rolled_back_leaves_the_key_free(opened: Connection) -> None:
 def test_unknown_accounts_are_refused(opened: Connection) -> None:
     """Both path and commodity must be open, and the key stays free."""
     for path, commodity in (("nobody", CNY), ("bank", "EUR/2")):
-        legs = (books.Leg("a", CNY, -1), books.Leg(path, commodity, 1))
+        legs = (books.Leg(path, commodity, 1), books.Leg("a", commodity, -1))
         with pytest.raises(books.UnknownAccount) as refused:
             post(opened, books.Transfer("1", TODAY, "", legs))
         assert str(refused.value) == f"no account {path!r} in {commodity!r}"

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from ledger import books
-from tests.ledger.books.sample import NOW, TODAY, hold, resolve, rows
+from tests.ledger.books.sample import NOW, TODAY, hold, move, post, resolve, rows
 
 SEALED = ["books_accounts", "books_transfers", "books_entries", "books_resolutions", "books_reversals"]
 CHANGES = [
@@ -96,13 +96,39 @@ def test_unbalanced_legs_are_refused_at_once(opened: Connection) -> None:
         opened.exec_driver_sql(LEG.replace("99", "100").replace("90 + n", "95 + n"), (transfer_id, ["a"]))
 
 
-def test_unbalanced_legs_are_refused_at_commit(opened: Connection) -> None:
-    """The check at commit stands by itself, should legs ever arrive one by one."""
-    opened.exec_driver_sql("ALTER TABLE books_entries DISABLE TRIGGER books_entries_balanced")
+def test_legs_of_no_account_are_refused(opened: Connection) -> None:
+    """Though they sum to zero."""
     transfer_id = opened.exec_driver_sql(HEADER).scalar_one()
-    opened.exec_driver_sql(LEG, (transfer_id, ["a"]))
-    with pytest.raises(IntegrityError, match="does not balance"):
-        opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(IntegrityError, match="do not balance"):
+        opened.exec_driver_sql(LEG.replace("SELECT account_id,", "SELECT -n,"), (transfer_id, ["a", "b"]))
+
+
+def test_a_borrowed_transaction_number_is_refused(opened_engine: Engine) -> None:
+    """A later leg does not get in by naming the transaction of its header."""
+    forged = LEG.replace("leg)", "leg, xid)").replace("90 + n", "90 + n, h.xid").replace(
+        "FROM books_accounts a", "FROM books_transfers h CROSS JOIN books_accounts a"
+    )  # fmt: skip
+    with opened_engine.connect() as connection:
+        transfer_id = connection.exec_driver_sql("SELECT max(transfer_id) FROM books_transfers").scalar_one()
+        with pytest.raises(IntegrityError, match="is not of this transaction"):
+            connection.exec_driver_sql(f"{forged} AND h.transfer_id = %s", (transfer_id, ["a", "b"], transfer_id))
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        "INSERT INTO books_resolutions (hold_id, transfer_id, outcome) VALUES (%s, %s, 'voided')",
+        "INSERT INTO books_reversals (reversed_id, transfer_id) VALUES (%s, %s + 1)",
+    ],
+)
+def test_late_ends_and_reversals_are_refused(opened_engine: Engine, late: str) -> None:
+    """What a transfer does to another it does in its own transaction."""
+    with opened_engine.begin() as connection:
+        post(connection, move("first", "a", "b", 1), move("second", "b", "a", 1))
+        found = "SELECT transfer_id FROM books_transfers WHERE key = 'first'"
+        transfer_id = connection.exec_driver_sql(found).scalar_one()
+    with opened_engine.begin() as connection, pytest.raises(IntegrityError, match="is not of this transaction"):
+        connection.exec_driver_sql(late, (transfer_id, transfer_id))
 
 
 def test_a_refused_header_has_no_legs(opened: Connection) -> None:
@@ -114,7 +140,7 @@ def test_a_refused_header_has_no_legs(opened: Connection) -> None:
         opened.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-@pytest.mark.parametrize("edition", ["books_v1.sql", "books_v2.sql"])
+@pytest.mark.parametrize("edition", ["books_v1.sql", "books_v2.sql", "books_v3.sql"])
 def test_the_script_has_no_percent_sign(edition: str) -> None:
     """A driver may take one for a placeholder when the migration runs the script."""
     script = Path(books.__file__).parents[1] / "sql" / edition
