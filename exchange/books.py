@@ -19,6 +19,8 @@ FEES = "exchange/fees"
 CHARGED_OFF = "losses/charged_off"
 WRITTEN_OFF = "losses/written_off"
 """What all funders together do not count as good any more, and have given up: negative. No money is in these."""
+TRADED = "results/trading"
+"""What all funders together gained by selling to each other, below 0. No money is in it either."""
 
 
 def funder_cash(funder_id: str) -> str:
@@ -34,6 +36,11 @@ def funder_reserved(funder_id: str) -> str:
 def funder_title(funder_id: str) -> str:
     """A funder's title to assets."""
     return f"funder/{funder_id}/title"
+
+
+def funder_trading(funder_id: str) -> str:
+    """What a funder gained (lost, below 0) by selling to other funders: the other side of `TRADED`."""
+    return f"funder/{funder_id}/trading"
 
 
 def seller_cash(company_id: str) -> str:
@@ -77,7 +84,8 @@ def open_for(session: Session, *, legs: Iterable[Leg]) -> None:
 
 def _may_overdraw(path: str) -> bool:
     """What stands against the money of others runs negative, and what a seller owes."""
-    return path in {BANK, CHARGED_OFF, WRITTEN_OFF} or (path.startswith("seller/") and path.endswith("/recourse"))
+    owing = path.startswith("seller/") and path.endswith("/recourse")
+    return owing or path in {BANK, CHARGED_OFF, WRITTEN_OFF, TRADED} or path.endswith("/trading")
 
 
 def paying(path: str) -> str:
