@@ -40,6 +40,7 @@ from exchange.services import Services
 from exchange.servicing import api as servicing
 from exchange.settlement import api as settlement
 from exchange.title import api as title
+from exchange.trading import api as trading
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 
@@ -55,6 +56,7 @@ ROOMS = (
     title,
     corrections,
     funding,
+    trading,
     servicing,
     settlement,
     losses,

@@ -42,6 +42,7 @@ from exchange.services import Services
 from exchange.servicing import jobs as servicing
 from exchange.settlement import jobs as settlement
 from exchange.title import jobs as title
+from exchange.trading import jobs as trading
 
 HANDLERS: dict[str, Handler] = {
     "parties.forget": parties.forget,
@@ -58,6 +59,8 @@ HANDLERS: dict[str, Handler] = {
     "funding.offer": funding.offer_round,
     "funding.cut_off": funding.cut_off,
     "funding.purchase": funding.purchase,
+    "trading.close": trading.close,
+    "trading.clear": trading.clear,
     "servicing.close_day": servicing.close_day,
     "servicing.close_assets": servicing.close_assets,
     "servicing.accrue": servicing.accrue,
@@ -86,6 +89,7 @@ SCHEDULE: dict[str, str] = {
     "parties.forget": "30 3 * * *",
     "pools.round": "0 10 * * *",
     "funding.cut_off": "0 14 * * *",
+    "trading.close": "50 9,13 * * *",
     "payments.propose": "30 15 * * *",
     "payments.send": "55 15 * * *",
     "payments.answer": "0 17 * * *",

@@ -15,6 +15,7 @@ from exchange.settlement import policies
 from exchange.settlement.claims import Claims, lock_claims
 from exchange.settlement.debts import NewDebt, enter_debts
 from exchange.settlement.rules import Position
+from exchange.trading.actions import withdraw_changed
 from ledger.books import Leg, Transfer, post
 
 Followed = tuple[str, str]
@@ -104,6 +105,7 @@ def _charge_off(session: Session, held: Sequence[Position], *, today: date, now:
         UPDATE pool_asset SET charged_off_on = :day WHERE asset_id = ANY(:ids) AND released_at IS NULL
     """)
     session.execute(update, {"day": today, "ids": [one.asset_id for one in fresh]})
+    withdraw_changed(session, asset_ids=[one.asset_id for one in fresh], reason="charged_off", now=now)
     _post(session, [_doubtful(one, today) for one in fresh if one.funder_due_minor], now=now)
     notices = [
         Notice(

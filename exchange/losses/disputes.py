@@ -18,6 +18,7 @@ from exchange.settlement.claims import Claims, lock_claims
 from exchange.settlement.dilution import enter_credit_notes
 from exchange.settlement.rules import Position
 from exchange.settlement.schemas import CreditNoteItem
+from exchange.trading.actions import withdraw_changed
 
 
 def open_dispute(
@@ -50,6 +51,7 @@ def open_dispute(
     session.execute(insert(Dispute).values(credited_minor=0, **values, **opened))
     ids = [position.asset_id for position in met]
     release(session, asset_ids=ids, now=now)
+    withdraw_changed(session, asset_ids=ids, reason="disputed", now=now)
     session.execute(text("UPDATE claim SET disputed = true WHERE asset_id = ANY(:ids)"), {"ids": ids})
     body = {"dispute": f"{asset_id}/{number}", "amount_minor": amount_minor, "reason": reason}
     _tell(session, met, "asset.disputed", body | {"effective_date": today.isoformat()}, now=now)

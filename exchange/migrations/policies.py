@@ -15,6 +15,8 @@ OWN = f"funder_id = {ME}"
 OF_POOL = f"pool_id IN (SELECT pool_id FROM pool WHERE {OWN})"  # noqa: S608 - constants
 OTHERWISE = {
     "pool_asset": OF_POOL,
+    "listing_asset": f"listing_id IN (SELECT listing_id FROM listing WHERE {OWN})",  # noqa: S608 - same
+    "auction_certificate": "false",
     "api_client": f"party_id = {ME}",
     "client_key": f"client_id IN (SELECT client_id FROM api_client WHERE party_id = {ME})",  # noqa: S608 - same
     "books_accounts": f"path NOT LIKE 'funder/%%' OR starts_with(path, 'funder/' || {ME} || '/')",

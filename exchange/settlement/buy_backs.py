@@ -15,6 +15,7 @@ from exchange.registry.actions import Fact
 from exchange.risk import limits
 from exchange.settlement.legs import memo_legs
 from exchange.settlement.rules import Position
+from exchange.trading.actions import withdraw_changed
 from ledger.books import Leg, Transfer
 
 
@@ -54,6 +55,7 @@ def take_back(session: Session, *, items: Sequence[Item], today: date, now: date
         return taken
     ids = [item.position.asset_id for item in items]
     _end_debts(session, ids)
+    withdraw_changed(session, asset_ids=ids, reason="repurchased", now=now)
     _leave(session, items, now=now)
     session.execute(
         text("UPDATE claim SET state = 'free', pool_id = NULL, held_since = :day WHERE asset_id = ANY(:ids)"),

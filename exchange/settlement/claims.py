@@ -15,6 +15,7 @@ from exchange.risk import limits
 from exchange.risk.actions import learn_settlements
 from exchange.settlement.rules import Lost, OpenCharge, Position
 from exchange.title import encumbrances
+from exchange.trading.actions import withdraw_changed
 
 # A claim's tree: its root and the parts it was split into.
 TREES = """
@@ -100,6 +101,7 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], reason: str, to
         return Reduced({}, [])
     asset_ids = [reduction.asset_id for reduction in reductions]
     release(session, asset_ids=asset_ids, now=now)
+    withdraw_changed(session, asset_ids=asset_ids, reason=reason, now=now)
     lines = _lines(session, asset_ids)
     owed = _take_off(session, reductions)
     room: dict[limits.Line, int] = {}

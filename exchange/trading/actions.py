@@ -1,6 +1,7 @@
 """Listings of funders, and what other funders take of them: title against money in one posting."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -25,11 +26,32 @@ from exchange.trading import queries, rules
 from exchange.trading.models import Listing, ListingAsset, TradeSide
 from exchange.trading.placing import candidates_of, part
 from exchange.trading.rules import Held, Sale
-from ledger.books import InsufficientFunds, Transfer, post
+from ledger.books import InsufficientFunds, post
 
 OFFERED = ("listing_id", "asset_id", "outstanding_minor", "due_minor", "schedule_version", "open")
-SIDES = ["trade_id", "asset_id", "side", "funder_id", "pool_id", "listing_id", "currency", "face_minor", "due_minor", "price_minor", "earned_minor", "result_minor", "traded_on", "recorded_at"]
-IN_POOL = ["pool_id", "asset_id", "mandate_id", "face_minor", "price_minor", "discount_minor", "holdback_minor", "rate_bps", "collected_minor", "diluted_minor", "bought_on", "schedule_version"]
+SIDES = (
+    *("trade_id", "asset_id", "side", "funder_id", "pool_id", "listing_id", "currency", "face_minor", "due_minor"),
+    *("price_minor", "earned_minor", "result_minor", "traded_on", "recorded_at"),
+)
+IN_POOL = (
+    *("pool_id", "mandate_id", "asset_id", "face_minor", "price_minor", "discount_minor", "holdback_minor", "rate_bps"),
+    *("collected_minor", "diluted_minor", "bought_on", "schedule_version"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """A trade about to be done."""
+
+    trade_id: str
+    pool_id: str
+    listing_id: str
+    seller_id: str
+    buyer: Candidate
+    currency: str
+    sales: Sequence[Sale]
+    today: date
+    now: datetime
 
 
 def offer(
@@ -115,7 +137,7 @@ def take(
     amounts = rules.chosen(
         {asset_id: row.outstanding_minor for asset_id, row in offered.items()},
         asset_ids=wanted.get("asset_ids"),
-        amount_minor=wanted.get("amount_minor"),
+        part_minor=wanted.get("part_minor"),
         least_minor=listing.min_part_minor,
     )
     ids = _parted(session, services, listing, amounts, offered, today=today, now=now)
@@ -124,7 +146,12 @@ def take(
     _judge(session, candidate, sales, today=today)
     if not queries.open_assets(session, listing_id=listing_id):
         _end(session, [listing_id], outcome="sold", reason=None, now=now)
-    return _trade(session, services, listing, candidate, sales, today=today, now=now)
+    purpose = f"{listing_id}/{'/'.join(sorted(ids))}"
+    trade_id = new_id("trd", now=now, entropy=services.entropy, purpose=purpose)
+    pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=trade_id)
+    parties = (listing_id, listing.funder_id, candidate, listing.currency)
+    _trade(session, Deal(trade_id, pool_id, *parties, sales, today, now))
+    return trade_id
 
 
 def _offered(listing_id: str, held: Held) -> tuple[object, ...]:
@@ -182,138 +209,111 @@ def _judge(session: Session, candidate: Candidate, sales: Sequence[Sale], *, tod
         raise rules.refused_by_mandate([("/mandate_id", why) for why in refused])
 
 
-def _trade(
-    session: Session,
-    services: Services,
-    listing: Listing,
-    candidate: Candidate,
-    sales: Sequence[Sale],
-    *,
-    today: date,
-    now: datetime,
-) -> str:
-    ids = [one.held.asset_id for one in sales]
-    trade_id = new_id("trd", now=now, entropy=services.entropy, purpose=f"{listing.listing_id}/{'/'.join(sorted(ids))}")
-    pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=trade_id)
-    parties = {"seller_id": listing.funder_id, "buyer_id": candidate.funder_id, "currency": listing.currency}
-    _post(session, rules.trade_transfer(trade_id, **parties, sales=sales, effective_date=today), ids, now=now)
-    currency = listing.currency
-    sold = _change_pools(session, candidate, sales, pool_id=pool_id, currency=currency, today=today, now=now)
-    kept = {"trade_id": trade_id, "sold_from": sold, "pool_id": pool_id}
-    _keep_sides(session, listing, candidate, sales, **kept, today=today, now=now)
-    day = today.isoformat()
+def _trade(session: Session, deal: Deal) -> None:
+    """Title against money, in one posting, and all that follows from it."""
+    ids = [one.held.asset_id for one in deal.sales]
+    _post(session, deal, ids)
+    _keep_sides(session, deal, sold_from=_change_pools(session, deal, ids))
+    day = deal.today.isoformat()
     facts = [
         Fact(
             one.held.asset_id,
             "asset.assigned",
-            {"holder": candidate.funder_id, "pool": pool_id, "effective_date": day},
+            {"holder": deal.buyer.funder_id, "pool": deal.pool_id, "effective_date": day},
             {"price_minor": one.price_minor, "face_minor": one.held.outstanding_minor},
         )
-        for one in sales
+        for one in deal.sales
     ]
-    pending = record_many(session, facts=facts, now=now)
-    jobs.enqueue(session, job=PURCHASED_JOB, payload={"pool_id": pool_id})
+    pending = record_many(session, facts=facts, now=deal.now)
+    jobs.enqueue(session, job=PURCHASED_JOB, payload={"pool_id": deal.pool_id})
     data = {
-        "trade_id": trade_id,
-        "currency": listing.currency,
-        "asset_count": len(sales),
-        "face_minor": sum(one.held.outstanding_minor for one in sales),
-        "price_minor": sum(one.price_minor for one in sales),
+        "trade_id": deal.trade_id,
+        "currency": deal.currency,
+        "asset_count": len(deal.sales),
+        "face_minor": sum(one.held.outstanding_minor for one in deal.sales),
+        "price_minor": sum(one.price_minor for one in deal.sales),
         "effective_date": day,
     }
-    result = {"side": "sold", "listing_id": listing.listing_id, "result_minor": sum(one.result_minor for one in sales)}
+    result_minor = sum(one.result_minor for one in deal.sales)
+    sold = {"side": "sold", "listing_id": deal.listing_id, "result_minor": result_minor}
     told = [
-        Notice(listing.funder_id, "trade.settled", data | result, pending[-1]),
-        Notice(candidate.funder_id, "trade.settled", data | {"side": "bought", "pool_id": pool_id}, pending[-1]),
+        Notice(deal.seller_id, "trade.settled", data | sold, pending[-1]),
+        Notice(deal.buyer.funder_id, "trade.settled", data | {"side": "bought", "pool_id": deal.pool_id}, pending[-1]),
     ]
-    tell_many(session, notices=told, now=now)
-    return trade_id
+    tell_many(session, notices=told, now=deal.now)
 
 
-def _post(session: Session, transfer: Transfer, asset_ids: Sequence[str], *, now: datetime) -> None:
-    """Post a trade; the buyer's title accounts are opened first (`CashShort`)."""
-    title = next(leg.path for leg in transfer.legs if leg.path.endswith("/title") and leg.amount_minor > 0)
-    books.open_titles(session, asset_ids=asset_ids, holder=title)
+def _post(session: Session, deal: Deal, asset_ids: Sequence[str]) -> None:
+    """Post a trade; refuses `CashShort`."""
+    transfer = rules.trade_transfer(
+        deal.trade_id,
+        seller_id=deal.seller_id,
+        buyer_id=deal.buyer.funder_id,
+        currency=deal.currency,
+        sales=deal.sales,
+        effective_date=deal.today,
+    )
+    books.open_titles(session, asset_ids=asset_ids, holder=books.funder_title(deal.buyer.funder_id))
     books.open_for(session, legs=transfer.legs)
     try:
         with session.begin_nested():
-            post(session.connection(), transfers=[transfer], now=now)
+            post(session.connection(), transfers=[transfer], now=deal.now)
     except InsufficientFunds as error:
         raise rules.cash_short(error) from None
 
 
-def _change_pools(
-    session: Session,
-    candidate: Candidate,
-    sales: Sequence[Sale],
-    *,
-    pool_id: str,
-    currency: str,
-    today: date,
-    now: datetime,
-) -> dict[str, str]:
+def _change_pools(session: Session, deal: Deal, asset_ids: Sequence[str]) -> dict[str, str]:
     """Out of the seller's pools, which got the price, into one of the buyer's; the pool that each was in."""
-    ids = [one.held.asset_id for one in sales]
     got = text("""
         UPDATE pool_asset SET collected_minor = collected_minor + sold.price
         FROM unnest(cast(:ids AS text[]), cast(:prices AS bigint[])) AS sold(asset_id, price)
         WHERE pool_asset.asset_id = sold.asset_id AND released_at IS NULL RETURNING pool_asset.asset_id, pool_id
     """)
-    rows = session.execute(got, {"ids": ids, "prices": [one.price_minor for one in sales]}).all()
-    leave_pools(session, asset_ids=ids, now=now)
+    prices = [one.price_minor for one in deal.sales]
+    rows = session.execute(got, {"ids": asset_ids, "prices": prices}).all()
+    leave_pools(session, asset_ids=asset_ids, now=deal.now)
     values = {
-        "pool_id": pool_id,
-        "mandate_id": candidate.mandate_id,
-        "mandate_version": candidate.version,
-        "funder_id": candidate.funder_id,
-        "currency": currency,
-        "created_at": now,
+        "pool_id": deal.pool_id,
+        "mandate_id": deal.buyer.mandate_id,
+        "mandate_version": deal.buyer.version,
+        "funder_id": deal.buyer.funder_id,
+        "currency": deal.currency,
+        "created_at": deal.now,
     }
     session.execute(insert(Pool).values(**values))
+    named = (deal.pool_id, deal.buyer.mandate_id)
     entered = [
         (
-            pool_id,
+            *named,
             one.held.asset_id,
-            candidate.mandate_id,
             one.held.outstanding_minor,
             one.price_minor,
             one.discount_minor,
             one.holdback_minor,
-            one.rate_bps(on=today),
+            one.rate_bps(on=deal.today),
             0,
             0,
-            today,
+            deal.today,
             one.held.schedule_version,
         )
-        for one in sales
+        for one in deal.sales
     ]
     copy_rows(session, PoolAsset.__tablename__, IN_POOL, entered)
     move = text("UPDATE claim SET pool_id = :pool_id, held_since = :day WHERE asset_id = ANY(:ids)")
-    session.execute(move, {"pool_id": pool_id, "day": today, "ids": ids})
+    session.execute(move, {"pool_id": deal.pool_id, "day": deal.today, "ids": asset_ids})
     return {row.asset_id: row.pool_id for row in rows}
 
 
-def _keep_sides(
-    session: Session,
-    listing: Listing,
-    candidate: Candidate,
-    sales: Sequence[Sale],
-    *,
-    trade_id: str,
-    sold_from: Mapping[str, str],
-    pool_id: str,
-    today: date,
-    now: datetime,
-) -> None:
+def _keep_sides(session: Session, deal: Deal, *, sold_from: Mapping[str, str]) -> None:
     """A trade as each side has it."""
     rows: list[tuple[object, ...]] = []
-    for one in sales:
-        held = one.held
-        amounts = (listing.currency, held.outstanding_minor, held.due_minor, one.price_minor)
-        sold = (listing.funder_id, sold_from[held.asset_id], listing.listing_id, *amounts)
-        bought = (candidate.funder_id, pool_id, None, *amounts)
-        rows.append((trade_id, held.asset_id, "sold", *sold, one.earned_minor, one.result_minor, today, now))
-        rows.append((trade_id, held.asset_id, "bought", *bought, None, None, today, now))
+    for one in deal.sales:
+        held, when = one.held, (deal.today, deal.now)
+        amounts = (deal.currency, held.outstanding_minor, held.due_minor, one.price_minor)
+        sold = ("sold", deal.seller_id, sold_from[held.asset_id], deal.listing_id, *amounts)
+        bought = ("bought", deal.buyer.funder_id, deal.pool_id, None, *amounts)
+        rows.append((deal.trade_id, held.asset_id, *sold, one.earned_minor, one.result_minor, *when))
+        rows.append((deal.trade_id, held.asset_id, *bought, None, None, *when))
     copy_rows(session, TradeSide.__tablename__, SIDES, rows)
 
 

@@ -100,7 +100,7 @@ def bid(
     if candidate is None or candidate.funder_id != funder_id:
         raise NotFound("There is no such mandate of yours.")
     whole_minor = sum(asset.face_minor for asset in assets)
-    amount_minor = said.get("amount_minor", whole_minor)
+    amount_minor = said["amount_minor"]
     _check_bid(auction, said, amount_minor=amount_minor, whole_minor=whole_minor)
     _check_mandate(auction, assets, candidate, said, amount_minor=amount_minor, today=today)
     terms = {name: said[name] for name in ("lot", "mandate_id", "discount_bps", "salt")}

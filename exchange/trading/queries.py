@@ -40,7 +40,7 @@ STALE = f"""
       AND (held.asset_id IS NULL OR NOT sound OR late
            OR (held.outstanding_minor, held.due_minor, held.schedule_version)
                IS DISTINCT FROM (listed.outstanding_minor, listed.due_minor, listed.schedule_version))
-"""
+"""  # noqa: S608 - a constant of ours
 """An asset that is not what was listed any more, of the `listing` at hand."""
 
 LISTINGS = """

@@ -222,14 +222,14 @@ def trade_transfer(
 
 
 def chosen(
-    open_minor: Mapping[str, int], *, asset_ids: Sequence[str] | None, amount_minor: int | None, least_minor: int | None
+    open_minor: Mapping[str, int], *, asset_ids: Sequence[str] | None, part_minor: int | None, least_minor: int | None
 ) -> dict[str, int]:
     """What a buyer takes of a listing: the face of each asset.
 
     All of it; or, if it goes in parts (`least_minor`), the assets named, or so much of one (`PartRefused`).
     """
     names = list(open_minor) if asset_ids is None else asset_ids
-    if least_minor is None and (asset_ids is not None or amount_minor is not None):
+    if least_minor is None and (asset_ids is not None or part_minor is not None):
         raise PartRefused("The listing goes whole.")
     faults = tuple(
         Fault("not_listed", f"/asset_ids/{place}", "not on this listing", asset_id)
@@ -239,14 +239,14 @@ def chosen(
     if faults:
         raise PartRefused("Name assets of the listing.", faults=faults)
     taken = {asset_id: open_minor[asset_id] for asset_id in names}
-    if amount_minor is None:
+    if part_minor is None:
         return taken
     if len(taken) > 1:
         raise PartRefused("Name the one asset to be taken in part.")
     ((asset_id, whole_minor),) = taken.items()
-    left_minor = whole_minor - amount_minor
-    if left_minor < 0 or (left_minor and min(amount_minor, left_minor) < (least_minor or 0)):
+    left_minor = whole_minor - part_minor
+    if left_minor < 0 or (left_minor and min(part_minor, left_minor) < (least_minor or 0)):
         message = f"all of {whole_minor}, or a part that leaves no less than {least_minor} on each side"
-        fault = Fault("part_out_of_range", "/amount_minor", message, amount_minor)
+        fault = Fault("part_out_of_range", "/part_minor", message, part_minor)
         raise PartRefused("The part is too large, or too small.", faults=(fault,))
-    return {asset_id: amount_minor}
+    return {asset_id: part_minor}

@@ -59,6 +59,11 @@ EXTRA = {
     ("settlement", "reversals"),  # receipts undone
     ("settlement", "statement_schemas"),  # the wire of statements; `schemas` has receipts and credit notes
     ("settlement", "statements"),  # files of banks, read and kept
+    ("trading", "allotment"),  # who gets what in an auction
+    ("trading", "auctions"),  # put up, bid for, called off; `actions` has listings and trades
+    ("trading", "closing"),  # what follows from it
+    ("trading", "placing"),  # free assets to mandates, without a round
+    ("trading", "proofs"),  # the certificate of an auction
     ("title", "encumbrances"),  # rights of others in a claim, with a life of their own
     ("title", "history"),  # who held what when, from signed facts alone
     ("title", "notices"),  # what obligors and the public registry are told

@@ -124,8 +124,35 @@ BULK: dict[str, dict[str, Any]] = {
 }
 """One right item for each bulk operation."""
 
+MANDATE = "mdt_01h455vb4pex5vsknk084sn02q"
 SINGLE: dict[str, dict[str, Any]] = {
     "put_fact_policy": FACT_POLICY,
+    "create_auction": {
+        "currency": "CNY",
+        "opens_at": "2026-03-02T02:00:00Z",
+        "closes_at": "2026-03-03T02:00:00Z",
+        "reserve_bps": 800,
+        "advance_bps": 9_000,
+        "pricing": "uniform",
+        "min_part_minor": 1,
+        "lots": [[ASSET]],
+    },
+    "bid_in_auction": {
+        "lot": 0,
+        "mandate_id": MANDATE,
+        "discount_bps": 500,
+        "amount_minor": 1,
+        "salt": "0" * 32,
+    },
+    "create_co_funding": {"asset_id": ASSET, "shares": [{"mandate_id": MANDATE, "amount_minor": 1}] * 2},
+    "create_listing": {
+        "asset_ids": [ASSET],
+        "currency": "CNY",
+        "price_ppm": 990_000,
+        "min_part_minor": 1,
+        "valid_until": "2026-03-03T02:00:00Z",
+    },
+    "take_listing": {"mandate_id": MANDATE, "asset_ids": [ASSET], "part_minor": 1},
     "put_collection_policy": COLLECTION_POLICY,
     "put_letter_language": {"language": "en"},
     "log_contact": {
@@ -316,6 +343,7 @@ class Operation(NamedTuple):
         known |= {"client_id": "cli_01h455vb4pex5vsknk084sn02q", "thumbprint": "A" * 43}
         known |= {"account_id": ACCOUNT, "payment_id": PAYMENT, "file_id": "pmf_01h455vb4pex5vsknk084sn02q"}
         ids = {"case": "cas", "task": "tsk", "letter": "ltr", "plan": "pln", "referral": "rfr", "company": "com"}
+        ids |= {"auction": "auc", "bid": "bid", "listing": "lst"}
         known |= {f"{name}_id": f"{prefix}_01h455vb4pex5vsknk084sn02q" for name, prefix in ids.items()}
         known |= {"forbearance_id": "fbr_01h455vb4pex5vsknk084sn02q", "business_date": DAY}
         known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
@@ -455,6 +483,9 @@ def _wrong_for(value: Any) -> tuple[bytes, ...]:  # noqa: ANN401 - a JSON value
         return (*NEVER, b'"true"', b"0", b"1")
     if isinstance(value, int):
         return (*NEVER, *NOT_NUMBERS)
+    if value.startswith("20") and value.endswith("Z"):
+        moments = (b'"2026-02-30T00:00:00Z"', b'"2026-03-02T00:00:00"', b'"2026-03-02"', b'"now"')
+        return (*NEVER, *NOT_TEXT, *moments)
     if value.startswith("20"):
         return (*NEVER, *NOT_TEXT, *NOT_DATES)
     if value in {

@@ -31,12 +31,17 @@ LAWS = {
     "every pool at rest has its offer, or gave its assets back": """
         SELECT pool_asset.asset_id, pool_id FROM pool_asset
         WHERE released_at IS NULL AND NOT EXISTS (SELECT FROM offer WHERE offer.pool_id = pool_asset.pool_id)
+          AND NOT EXISTS (SELECT FROM trade_side WHERE trade_side.pool_id = pool_asset.pool_id AND side = 'bought')
     """,
-    "money is held for exactly the offers that are not over": """
+    "money is held for exactly the offers and bids that are not over": """
         SELECT funder_id, currency, held, balance_minor FROM (
-            SELECT funder_id, currency, sum(held_minor) FILTER (
-                WHERE outcome IS NULL OR (outcome = 'committed' AND purchased_on IS NULL)
-            ) AS held FROM offer JOIN pool USING (pool_id, funder_id) GROUP BY 1, 2
+            SELECT funder_id, currency, sum(held_minor) FILTER (WHERE standing) AS held FROM (
+                SELECT funder_id, currency, held_minor,
+                       outcome IS NULL OR (outcome = 'committed' AND purchased_on IS NULL) AS standing
+                FROM offer JOIN pool USING (pool_id, funder_id)
+                UNION ALL
+                SELECT funder_id, currency, held_minor, bid.outcome IS NULL FROM bid JOIN auction USING (auction_id)
+            ) AS one GROUP BY 1, 2
         ) AS offers
         JOIN books_accounts ON path = 'funder/' || funder_id || '/reserved' AND commodity LIKE currency || '/%'
         JOIN books_balances USING (account_id)
@@ -92,6 +97,21 @@ LAWS = {
         SELECT claim.asset_id, state, encumbered_minor, sum(live_minor) FROM claim
         LEFT JOIN encumbrance ON encumbrance.asset_id = claim.asset_id
         GROUP BY claim.asset_id HAVING encumbered_minor <> coalesce(sum(live_minor), 0)
+    """,
+    "a free claim is kept for an auction that is not over, and only for such a one": """
+        SELECT claim.asset_id, kept_for, outcome FROM claim LEFT JOIN auction ON auction_id = kept_for
+        WHERE kept_for IS NOT NULL AND (auction_id IS NULL OR outcome IS NOT NULL)
+    """,
+    "what funders gained by selling to each other is what their trades say": """
+        SELECT path, balance_minor, said FROM (
+            SELECT 'funder/' || funder_id || '/trading' AS path, sum(result_minor) AS said FROM trade_side
+            WHERE side = 'sold' GROUP BY funder_id
+        ) AS trades
+        FULL JOIN (
+            SELECT path, balance_minor FROM books_accounts JOIN books_balances USING (account_id)
+            WHERE path LIKE 'funder/%/trading'
+        ) AS results USING (path)
+        WHERE coalesce(said, 0) <> coalesce(balance_minor, 0)
     """,
     "no mandate is over its budget or its caps": """
         SELECT mandate.mandate_id, sum(used.price), max(used.by_obligor), max(used.by_seller) FROM (
