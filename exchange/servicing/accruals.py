@@ -7,8 +7,8 @@ truth.
 By the close of day D, of a discount d bought on day b and due on day e, `floor(d * min(D - b, e - b) / (e - b))` is
 earned, rounded once for the parts of one receivable together, so that a split changes nothing. Of an asset that left
 the pool before the close of D (`CUT_OFF`) it is what was collected or is owed by the seller above the price: all of d
-where it was paid, early or late. A reschedule spreads d over the new time, and the sum is caught up on its day, as in
-IFRS 9 B5.4.6.
+where it was paid, early or late; of one sold to another funder what was earned by then, the rest is gain or loss. A
+reschedule spreads d over the new time, and the sum is caught up on its day, as in IFRS 9 B5.4.6.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,14 @@ EARNED = """
     FROM (
         SELECT pool.funder_id, pool.currency, bought_on, live, greatest(due - bought_on, 1) AS days,
                sum(discount_minor) AS discount,
-               sum(least(greatest(collected_minor + diluted_minor - price_minor, 0), discount_minor)) AS kept
+               sum(coalesce(
+                   earned_minor,
+                   least(greatest(collected_minor + diluted_minor - price_minor, 0), discount_minor)
+               )) AS kept
         FROM pool_asset
         JOIN pool USING (pool_id)
+        LEFT JOIN (SELECT pool_id, asset_id, earned_minor FROM trade_side WHERE side = 'sold') AS sold
+            USING (pool_id, asset_id)
         JOIN claim USING (asset_id)
         CROSS JOIN LATERAL (
             SELECT coalesce(released_at >= :moment, true) AS live,

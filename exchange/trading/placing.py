@@ -112,7 +112,7 @@ def place(
             pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=placement.purpose)
             write_pool(session, candidate, matches, pool_id=pool_id, round_id=None, now=now)
             placed.pools[placement.purpose] = pool_id
-    limits.use_room(session, amounts=used)
+    limits.use_room(session, amounts=used, cause="reserved", now=now)
     return placed
 
 
