@@ -116,9 +116,8 @@ def _envelope_refusal(body: Any) -> InvalidRequest:  # noqa: ANN401 - whatever J
         fault = Fault("not_an_object", "", "write a JSON object with `items`", body)
     elif not isinstance(body.get("items"), list):
         fault = Fault("not_a_list", "/items", "write a JSON array", body.get("items"))
-    elif unknown := next((name for name in body if name != "items"), None):
+    else:
+        unknown = next(name for name in body if name != "items")
         pointer = f"/{escaped(unknown)}"
         fault = Fault("unknown_field", pointer, "this field is not part of the contract", body[unknown])
-    else:
-        fault = Fault("invalid_item", "/items", "the list cannot be read: is `items` written twice?")
     return InvalidRequest("The body is not an object with a list of items.", faults=(fault,))

@@ -37,7 +37,7 @@ class Settings:
     """`home` holds keys and the embedded database; `seed` makes a replay repeat itself byte for byte.
 
     With `bound_tokens` no access token is worth anything by itself; with `client_certificates` the proxy in front is
-    trusted to say which certificate it verified.
+    trusted to say which certificate it verified. With `signed_commitments` funders sign what they commit to (RFC 9421).
     """
 
     home: Path
@@ -56,6 +56,7 @@ class Settings:
     metrics_host: str = METRICS_HOST
     bound_tokens: bool = False
     client_certificates: bool = False
+    signed_commitments: bool = False
     payment_rail: str = "files"
     statement_bytes: int = STATEMENT_BYTES
 
@@ -85,6 +86,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         metrics_host=env.get("EXCHANGE_METRICS_HOST", METRICS_HOST),
         bound_tokens=_flag(env, "EXCHANGE_BOUND_TOKENS", default=issuer.startswith("https:")),
         client_certificates=_flag(env, "EXCHANGE_CLIENT_CERTIFICATES"),
+        signed_commitments=_flag(env, "EXCHANGE_SIGNED_COMMITMENTS"),
         payment_rail=_rail(env.get("EXCHANGE_PAYMENT_RAIL", "files")),
         statement_bytes=_bytes("EXCHANGE_STATEMENT_BYTES", env.get("EXCHANGE_STATEMENT_BYTES", f"{STATEMENT_BYTES}")),
     )
@@ -101,6 +103,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "EXCHANGE_CONSOLE_OPEN": str(int(settings.console_open)),
         "EXCHANGE_BOUND_TOKENS": str(int(settings.bound_tokens)),
         "EXCHANGE_CLIENT_CERTIFICATES": str(int(settings.client_certificates)),
+        "EXCHANGE_SIGNED_COMMITMENTS": str(int(settings.signed_commitments)),
         "EXCHANGE_CALLBACK_NETWORKS": ",".join(map(str, settings.callback_networks)),
         "EXCHANGE_METRICS_HOST": settings.metrics_host,
         "EXCHANGE_PAYMENT_RAIL": settings.payment_rail,

@@ -14,6 +14,7 @@ from exchange.funding.schemas import (
     OffersShown,
 )
 from exchange.http import Call, Room
+from exchange.parties.signatures import keep_signature
 
 room = Room("funding", __name__, url_prefix="/v1", description="Offers, and what funders answer")
 
@@ -50,7 +51,8 @@ def show_offer(call: Call, offer_id: str) -> dict[str, Any]:
     idempotent=True,
 )
 def commit_to_offer(call: Call, offer_id: str) -> dict[str, Any]:
-    """Take an offer; it is bought at the next cut-off."""
+    """Take an offer; it is bought at the next cut-off. Signed (RFC 9421), the request itself is kept as your word."""
+    keep_signature(call, subject=offer_id)
     actions.commit(
         call.session,
         offer_id=offer_id,

@@ -13,12 +13,14 @@ ME = f"(SELECT current_setting('{FUNDER_SETTING}', true))"
 """Asked once a query. Without the setting it is null, and no row is anybody's."""
 OWN = f"funder_id = {ME}"
 OF_POOL = f"pool_id IN (SELECT pool_id FROM pool WHERE {OWN})"  # noqa: S608 - constants
+OF_CLIENT = f"client_id IN (SELECT client_id FROM api_client WHERE party_id = {ME})"  # noqa: S608 - same
 OTHERWISE = {
     "pool_asset": OF_POOL,
     "listing_asset": f"listing_id IN (SELECT listing_id FROM listing WHERE {OWN})",  # noqa: S608 - same
     "auction_certificate": "false",
     "api_client": f"party_id = {ME}",
-    "client_key": f"client_id IN (SELECT client_id FROM api_client WHERE party_id = {ME})",  # noqa: S608 - same
+    "client_key": OF_CLIENT,
+    "signed_request": OF_CLIENT,
     "books_accounts": f"path NOT LIKE 'funder/%%' OR starts_with(path, 'funder/' || {ME} || '/')",
 }
 """Tables without a `funder_id` whose rows are a funder's all the same."""

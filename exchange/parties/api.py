@@ -20,7 +20,10 @@ from exchange.parties.schemas import (
     ObligorCreated,
     OriginatorCreated,
     PartnerCreated,
+    SignedRequestsShown,
+    SubjectQuery,
 )
+from exchange.parties.signatures import signed_requests
 from ledger.keys import KeyRefused
 
 room = Room("parties", __name__, url_prefix="/v1", description="Originators and funders")
@@ -124,6 +127,18 @@ def retire_client_key(call: Call, thumbprint: str) -> dict[str, Any]:
     """End a key of your client that is not its last."""
     clients.retire_key(call.session, client_id=call.caller.client_id, thumbprint=thumbprint, now=call.now)
     return {"thumbprint": thumbprint}
+
+
+@room.operation(
+    "/signed-requests",
+    roles=[Role.FUNDER, Role.OPERATOR, Role.AUDITOR],
+    query=SubjectQuery,
+    result=SignedRequestsShown,
+)
+def list_signed_requests(call: Call) -> dict[str, Any]:
+    """What was signed (RFC 9421) about an offer or another thing, for whoever wants to verify it again."""
+    party_id = call.caller.party_id
+    return {"items": signed_requests(call.session, party_id=party_id, subject=call.query["subject"])}
 
 
 @room.operation(

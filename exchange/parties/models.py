@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     LargeBinary,
     String,
@@ -115,6 +116,25 @@ class ClientKey(Base):
     public_jwk: Mapped[dict[str, Any]] = mapped_column(JSONB)
     added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class SignedRequest(Base):
+    """A request that a client signed (RFC 9421), word for word, with what it is about. Never changed."""
+
+    __tablename__ = "signed_request"
+    __table_args__ = (
+        ForeignKeyConstraint(["client_id", "thumbprint"], ["client_key.client_id", "client_key.thumbprint"]),
+    )
+
+    request_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    subject: Mapped[str] = mapped_column(String, index=True)
+    client_id: Mapped[str] = mapped_column(String)
+    thumbprint: Mapped[str] = mapped_column(String(43))
+    method: Mapped[str] = mapped_column(String)
+    url: Mapped[str] = mapped_column(String)
+    headers: Mapped[dict[str, str]] = mapped_column(JSONB)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class UsedAssertion(Base):

@@ -60,6 +60,30 @@ class ClientKeysShown(ma.Schema):
     items = ma.fields.List(ma.fields.Nested(ClientKeyShown), required=True)
 
 
+class SubjectQuery(Schema):
+    """What signed requests are asked for."""
+
+    subject = Text(64, required=True)
+
+
+class SignedRequestShown(ma.Schema):
+    """A request as it was signed (RFC 9421): what is needed to verify it, and the key to do it with."""
+
+    client_id = Id("cli", required=True)
+    received_at = ma.fields.AwareDateTime(required=True)
+    method = ma.fields.String(required=True)
+    url = ma.fields.String(required=True)
+    headers = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String(), required=True)
+    body = ma.fields.String(required=True, metadata={"contentEncoding": "base64"})
+    public_jwk = ma.fields.Dict(required=True)
+
+
+class SignedRequestsShown(ma.Schema):
+    """What was signed about one thing, the oldest first."""
+
+    items = ma.fields.List(ma.fields.Nested(SignedRequestShown), required=True)
+
+
 class ClientCreated(Schema):
     """One more client of a party."""
 

@@ -79,6 +79,7 @@ EXTRA = {
     ("operations", "bookkeeping"),  # the command `exchange books`
     ("parties", "assertion"),  # how a client proves its key
     ("parties", "clients"),  # programs and their keys; `actions` has whom they speak for
+    ("parties", "signatures"),  # what clients sign besides their tokens
     ("parties", "oauth"),  # the authorization server, whose errors are its own
     ("receivables", "answer_schemas"),  # the wire of asking; `schemas` has what is said
     ("receivables", "approvals"),  # the second pair of eyes

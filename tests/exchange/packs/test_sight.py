@@ -28,9 +28,9 @@ NOT_FOR_FUNDERS = {
     "payment_advice", "payment_answer", "payment_file", "payment_plan", "payment_policy", "payment_promise",
     "payment_step", "payout_account", "pending_event", "promise_verdict", "promised_asset", "reconciliation_break",
     "reconciliation_break_fact", "reconciliation_run", "requested_answer", "schedule_fired", "scoring_model",
-    "servicing_policy", "servicing_touched", "set_aside_event", "settlement_policy", "submission_policy",
-    "supersession", "trade", "used_assertion", "used_proof", "virtual_account", "work_decision", "work_item",
-    "worker_heartbeat", "write_off_request", "log_leaf", "log_tile", "books_balances",
+    "servicing_policy", "servicing_touched", "set_aside_event", "settlement_policy", "signed_request",
+    "submission_policy", "supersession", "trade", "used_assertion", "used_proof", "virtual_account", "work_decision",
+    "work_item", "worker_heartbeat", "write_off_request", "log_leaf", "log_tile", "books_balances",
 }  # fmt: skip
 """Tables of others, of the whole market or of the machine. The last three are in other files."""
 
