@@ -3,6 +3,8 @@
 Figures are integers, so that the same outcomes give the same card. The page draws them as inline SVG.
 """
 
+import base64
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -34,6 +36,9 @@ stroke-width:2}.heat{fill:#0b6bcb}
 @media (prefers-color-scheme:dark){body{background:#12171d;color:#dbe3ea}.note,th,.axis{color:#93a1b0;fill:#93a1b0}
 .grid{stroke:#26303a}tr+tr td,tr+tr th{border-color:#26303a}.tick{stroke:#dbe3ea}}
 """
+
+STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+"""Who serves the page can allow this style and no other."""
 
 
 def curves(chance_ppm: ArrayLike, *, outcome: ArrayLike) -> dict[str, Any]:

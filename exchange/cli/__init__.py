@@ -24,6 +24,7 @@ COMMANDS = {
     "import": "exchange.packs.commands:import_command",
     "keys": "exchange.registry.commands:group",
     "migrate": "exchange.cli.commands:migrate",
+    "model": "exchange.models.commands:group",
     "reconcile": "exchange.reconciliation.commands:reconcile",
     "replay": "exchange.cli.commands:run_replay",
     "run": "exchange.cli.commands:run_all",

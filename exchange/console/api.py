@@ -23,7 +23,10 @@ from exchange.console.overview import overview
 from exchange.errors import Forbidden, NotFound, Refusal, Unauthenticated, Unavailable
 from exchange.http import PROBLEM, caller_of_request, problem_response, services
 from exchange.ids import is_id
+from exchange.models import cards
 from exchange.operations.queries import checks, clock_state
+from exchange.risk.engines import in_force
+from scoring import card
 
 public = Blueprint("console", __name__, template_folder="templates", static_folder="static", static_url_path="/console")
 
@@ -35,6 +38,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+
+CARD_POLICY = f"default-src 'none'; style-src '{card.STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+"""A card is one file with its style in it: that style, by its hash, and nothing else."""
 
 
 class Look(NamedTuple):
@@ -73,6 +80,18 @@ def pool_page(pool_id: str) -> str:
     return _found("pool.html", pool_id, "pol", lambda look: lives.pool(look.session, pool_id=pool_id))
 
 
+@public.get("/model")
+def model_page() -> Response:
+    """The card of the model in force, as `exchange model card` writes it."""
+    at_hand = services()
+    with at_hand.database.snapshot() as session:
+        now = at_hand.clock.now(session)
+        page = cards.page_of(session, version=request.args.get("version") or in_force(session).version, now=now)
+    response = Response(page, content_type=f"{HTML}; charset=utf-8")
+    response.headers["Content-Security-Policy"] = CARD_POLICY
+    return response
+
+
 @public.get("/collections")
 def collections_page() -> str:
     """What the teams have to do about late obligors, and how that goes."""
@@ -98,7 +117,8 @@ def admit() -> None:
 @public.after_request
 def harden(response: Response) -> Response:
     """Nothing foreign is loaded, framed or kept."""
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     if request.endpoint != "console.static":
         response.headers["Cache-Control"] = "no-store"
         response.headers.add("Vary", "Accept, Authorization")

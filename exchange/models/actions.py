@@ -185,6 +185,8 @@ def later_outcomes(session: Session, *, cut: int, today: date, horizon_days: int
 
 def _better_voice(candidate: Engine, incumbent: Engine, judged: Judged) -> tuple[str, dict[str, Any]]:
     """The comparison of the voice with the lower loss, and the figures that a card shows of both."""
+    if not len(judged.bad):
+        raise EvidenceTooThin("no outcome has become known since both were trained")
     old_ppm = incumbent.pd_ppm(judged.matrix)
     voices = [voice for voice in VOICES if voice == VOICES[0] or candidate.challenger is not None]
     found = {}

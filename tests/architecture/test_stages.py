@@ -101,6 +101,8 @@ EXTRA = {
     ("payments", "rails"),  # how files get to the bank: people, or a sandbox
     ("payments", "refunds"),  # unapplied money sent back
     ("settlement", "virtual_accounts"),  # numbers that say by themselves what is paid
+    ("models", "cards"),  # the card of a model, the points of a decision
+    ("models", "commands"),  # `exchange model`
     ("risk", "decisions"),  # one decision: made, kept, made again
     ("risk", "engines"),  # which model scores
     ("risk", "losses"),  # rates of loss and the appetite, in versions
