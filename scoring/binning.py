@@ -18,6 +18,9 @@ Direction = Literal["up", "down", "auto", "free"]
 PRE_BINS = 200
 """Values are first cut at this many quantiles; the tree then sees at most two weighted rows per cut."""
 
+MAX_BINS, MIN_BIN_SHARE = 10, 0.005
+"""Unless told otherwise: bins of a feature without the missing one, and the least share of rows in each."""
+
 SMOOTHING_ROWS = 20.0
 """Each bin is mixed with this many imagined rows of average risk, so a tiny bin says nearly nothing."""
 
@@ -34,13 +37,25 @@ class Bins:
         """Return each value's bin; missing (NaN) is bin len(cuts) + 1."""
         return np.searchsorted(self._ends, values, side="left").astype(np.int64, copy=False)
 
+    @property
+    def turn(self) -> int:
+        """1 where risk is held to rise with the value, -1 where to fall; 0 where it is free, or nothing is split."""
+        return {"up": 1, "down": -1}.get(self.direction, 0) if len(self.cuts) else 0
+
     @cached_property
     def _ends(self) -> Floats:
         """The cuts and, above every value, infinity: NaN sorts behind it, into a bin of its own."""
         return np.append(self.cuts, np.inf)
 
 
-def fit_bins(values: Floats, *, events: Bools, direction: Direction, max_bins: int, min_bin_share: float) -> Bins:
+def fit_bins(
+    values: Floats,
+    *,
+    events: Bools,
+    direction: Direction,
+    max_bins: int = MAX_BINS,
+    min_bin_share: float = MIN_BIN_SHARE,
+) -> Bins:
     """Cut one feature (n values, NaN allowed) so that the event rate moves in the given direction only.
 
     Weight of evidence is ln((bad_i / bad) / (good_i / good)), smoothed: positive means riskier than average

@@ -9,15 +9,13 @@ from scipy.special import expit, logit
 from sklearn.utils.validation import check_is_fitted
 
 from scoring import model_file
-from scoring.binning import Direction
+from scoring.binning import fit_bins
 from scoring.boosting import LEAVES_MAX, Trees, grow
 from scoring.errors import ScoringError
 from scoring.estimator import BinaryClassifier, Floats
-from scoring.scorecard import Scorecard
 
 KIND = "challenger"
 TINY = 1e-12
-_WAYS: dict[int, Direction] = {-1: "down", 0: "auto", 1: "up"}
 
 
 class LeavesOutOfRange(ScoringError):
@@ -27,22 +25,25 @@ class LeavesOutOfRange(ScoringError):
 
 
 class Challenger(BinaryClassifier):
-    """A few boosted ensembles, each seeing a random share of the features at every split, and a scorecard.
+    """The mean chance of a few boosted ensembles, each seeing a random share of the features at every split.
 
     Bagging over feature draws takes away most of the variance that a single ensemble has where bad outcomes are
-    rare, and a scorecard, its log-odds mixed with those of the ensembles' mean chance, some of what is left. Missing
-    values go, in fitting and scoring alike, to the side that fits better; a feature never missing in fitting sends
-    them to the side with more rows. The same rows give the same bytes.
+    rare. Some of the ensembles are held to a direction a feature, so that risk only rises or only falls with it: they
+    err less where there is little to learn from, the others where there is more to say. Missing values go, in fitting
+    and scoring alike, to the side that fits better; a feature never missing in fitting sends them to the side with
+    more rows. The same rows give the same bytes.
 
-    Parameters: `bags`; `rounds` of `learning_rate`; `max_leaves` and `min_leaf_rows` of a tree; `penalty`, the L2
-    weight of a leaf; `feature_share` drawn at a split; `directions`, for each feature -1 (risk falls with the
-    value), 0 or 1 (None: all 0); `card_share`, the weight of the scorecard, 0 for none; `seed`.
+    Parameters: `bags`; `held_share` of them, rounded down, that are held to directions; `rounds` of `learning_rate`;
+    `max_leaves` and `min_leaf_rows` of a tree; `penalty`, the L2 weight of a leaf; `feature_share` drawn at a split;
+    `directions`, for each feature -1 (risk falls with the value), 0 or 1, for all bags (None: those that the rows
+    show, for the held ones); `seed`.
     """
 
     def __init__(  # noqa: PLR0913 - scikit-learn keeps parameters one by one
         self,
         *,
         bags: int = 6,
+        held_share: float = 0.5,
         rounds: int = 40,
         learning_rate: float = 0.15,
         max_leaves: int = 8,
@@ -50,11 +51,11 @@ class Challenger(BinaryClassifier):
         penalty: float = 5.0,
         feature_share: float = 0.3,
         directions: Sequence[int] | None = None,
-        card_share: float = 0.2,
         seed: int = 0,
     ) -> None:
         """Store the parameters as given; `fit` judges them."""
         self.bags = bags
+        self.held_share = held_share
         self.rounds = rounds
         self.learning_rate = learning_rate
         self.max_leaves = max_leaves
@@ -62,7 +63,6 @@ class Challenger(BinaryClassifier):
         self.penalty = penalty
         self.feature_share = feature_share
         self.directions = directions
-        self.card_share = card_share
         self.seed = seed
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
@@ -73,6 +73,11 @@ class Challenger(BinaryClassifier):
         if not 2 <= self.max_leaves <= LEAVES_MAX:  # noqa: PLR2004 - a split has two sides
             raise LeavesOutOfRange(f"{self.max_leaves} leaves; give 2 to {LEAVES_MAX}")
         values, events = self._to_learn(X, y)
+        ways = [self.directions] * self.bags
+        held = int(self.bags * self.held_share)
+        if self.directions is None and held:
+            shown = [fit_bins(column, events=events, direction="auto").turn for column in values.T]
+            ways[:held] = [shown] * held
         self.trees_ = Trees.of(
             [
                 grow(
@@ -84,24 +89,19 @@ class Challenger(BinaryClassifier):
                     max_leaf_nodes=self.max_leaves,
                     l2_regularization=self.penalty,
                     max_features=self.feature_share,
-                    monotonic_cst=self.directions,
+                    monotonic_cst=way,
                     random_state=self.seed + bag,
                 )
-                for bag in range(self.bags)
+                for bag, way in enumerate(ways)
             ]
         )
-        ways = None if self.directions is None else [_WAYS[way] for way in self.directions]
-        self.card_ = Scorecard(directions=ways).fit(values, y) if self.card_share else None
         return self
 
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's name
-        """Return the log-odds of the second class: those of the trees' mean chance, mixed with the card's."""
+        """Return the log-odds of the second class: those of the mean chance."""
         values = self._values(X)
         bad = expit(self.trees_.log_odds(values)).mean(axis=1)
-        grown = logit(np.clip(bad, TINY, 1 - TINY))
-        if self.card_:
-            grown = (1 - self.card_share) * grown + self.card_share * self.card_.decision_function(values)
-        return np.asarray(grown, dtype=np.float64)
+        return np.asarray(logit(np.clip(bad, TINY, 1 - TINY)), dtype=np.float64)
 
     def to_json(self) -> str:
         """Return the fitted challenger as a model file."""
@@ -120,7 +120,6 @@ class Challenger(BinaryClassifier):
             "classes": self.classes_.tolist(),
             "features": self.n_features_in_,
             "bags": self.trees_.to_body(),
-            "card": None if self.card_ is None else self.card_.to_json(),
         }
 
     @classmethod
@@ -130,11 +129,8 @@ class Challenger(BinaryClassifier):
             made = cls(**body["parameters"])
             made.classes_ = np.array(body["classes"])
             made.n_features_in_ = int(body["features"])
-            bags, card = [*body["bags"]], body["card"]
+            bags = [*body["bags"]]
         except (KeyError, TypeError, ValueError) as fault:
             raise model_file.ModelFileUnreadable(repr(fault)) from fault
         made.trees_ = Trees.from_body(bags, width=made.n_features_in_)
-        made.card_ = None if card is None else Scorecard.from_json(card)
-        if made.card_ and made.card_.n_features_in_ != made.n_features_in_:
-            raise model_file.ModelFileUnreadable("the trees and the card ask different features")
         return made

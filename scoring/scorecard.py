@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from scoring.binning import Bins, Direction, Floats, fit_bins
+from scoring.binning import MAX_BINS, MIN_BIN_SHARE, Bins, Direction, Floats, fit_bins
 from scoring.boosting import Trees, grow
 from scoring.calibration import shift
 from scoring.errors import ScoringError
@@ -54,8 +54,8 @@ class Scorecard(BinaryClassifier):
         self,
         *,
         directions: Sequence[Direction] | None = None,
-        max_bins: int = 10,
-        min_bin_share: float = 0.005,
+        max_bins: int = MAX_BINS,
+        min_bin_share: float = MIN_BIN_SHARE,
         rounds: int = 150,
         learning_rate: float = 0.08,
         penalty: float = 20.0,
@@ -100,11 +100,10 @@ class Scorecard(BinaryClassifier):
         """Return each feature's log-odds per bin, centred on the rows, and the intercept."""
         index = [bins.index(values[:, at]) for at, bins in enumerate(self.bins_)]
         codes = np.column_stack([_code(at, bins=bins) for at, bins in zip(index, self.bins_, strict=True)])
-        turns = {"up": 1, "down": -1, "auto": 0, "free": 0}
         learner = grow(
             codes, events=events, min_leaf_rows=LEAF_ROWS, max_iter=self.rounds, learning_rate=self.learning_rate,
             max_leaf_nodes=2, l2_regularization=self.penalty, random_state=0,
-            monotonic_cst=[turns[bins.direction] if len(bins.cuts) else 0 for bins in self.bins_],
+            monotonic_cst=[bins.turn for bins in self.bins_],
         )  # fmt: skip
         trees = Trees.of([learner])
         steps, intercept = [np.zeros(len(bins.cuts) + 2) for bins in self.bins_], trees.baselines[0]

@@ -171,8 +171,8 @@ def _varies(item: Floats) -> bool:
 
 
 def rare() -> Challenger:
-    """Return a challenger for failures, rarer among more firms than late invoices: smaller steps, as much card."""
-    return Challenger(rounds=75, learning_rate=0.08, max_leaves=6, penalty=20.0, card_share=0.5)
+    """Return a challenger for failures, which are rarer: smaller steps, and every bag held to directions."""
+    return Challenger(bags=4, held_share=1.0, rounds=75, learning_rate=0.08, max_leaves=6, penalty=20.0)
 
 
 def of_known_fate(years: FirmYears, *, old: Bools) -> Bools:
