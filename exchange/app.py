@@ -18,6 +18,7 @@ from exchange.console import api as console
 from exchange.corrections import api as corrections
 from exchange.duplicates import api as duplicates
 from exchange.errors import Refusal
+from exchange.facilities import api as facilities
 from exchange.facts import api as facts
 from exchange.funding import api as funding
 from exchange.losses import api as losses
@@ -62,6 +63,7 @@ ROOMS = (
     losses,
     payments,
     money,
+    facilities,
     collections,
     reconciliation,
     reports,

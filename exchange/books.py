@@ -1,7 +1,8 @@
 """The exchange's chart of accounts: which path in the books holds whose money or title.
 
 Money is in commodities like `CNY/2`; title is in units of each asset, in minor units of face. `bank/collection` runs
-negative by what the collection account at the bank holds, `assets/issued` by the face still alive.
+negative by what the collection account at the bank holds, `assets/issued` by the face still alive, and
+`facilities/notes` by the principal of each tranche.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from ledger.books import Account, Leg, open_accounts
 
 BANK = "bank/collection"
 ISSUED = "assets/issued"
+NOTES = "facilities/notes"
 UNAPPLIED = "unapplied"
 FEES = "exchange/fees"
 CHARGED_OFF = "losses/charged_off"
@@ -66,6 +68,34 @@ def funder_charged_off(funder_id: str) -> str:
 def funder_losses(funder_id: str) -> str:
     """What a funder gave up and has not recovered: the other side of `WRITTEN_OFF`."""
     return f"funder/{funder_id}/losses"
+
+
+def facility_reserve(funder_id: str) -> str:
+    """What a facility set aside for interest and fees: beyond the reach of purchases."""
+    return f"funder/{funder_id}/reserve"
+
+
+def facility_cover(funder_id: str) -> str:
+    """Money of the covers of a facility, which bears losses."""
+    return f"funder/{funder_id}/cover"
+
+
+def funder_notes(funder_id: str) -> str:
+    """A funder's principal in tranches: the tranche is the commodity."""
+    return f"funder/{funder_id}/notes"
+
+
+def funder_notes_lost(funder_id: str) -> str:
+    """What of a funder's principal in tranches was lost and has not come back."""
+    return f"funder/{funder_id}/notes_lost"
+
+
+def open_notes(session: Session, *, tranche_id: str, funder_ids: Iterable[str]) -> None:
+    """Open the accounts between which the notes of a tranche move."""
+    accounts = [Account(NOTES, tranche_id, True)]  # noqa: FBT003 - a named tuple's field
+    for funder_id in funder_ids:
+        accounts += [Account(funder_notes(funder_id), tranche_id), Account(funder_notes_lost(funder_id), tranche_id)]
+    open_accounts(session.connection(), accounts=accounts)
 
 
 def hold_cash(session: Session, *, purses: Iterable[tuple[str, str]]) -> None:

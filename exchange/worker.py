@@ -25,6 +25,7 @@ from exchange.callbacks.delivery import Courier
 from exchange.clock import system_now
 from exchange.collections import jobs as collections
 from exchange.duplicates import jobs as duplicates
+from exchange.facilities import jobs as facilities
 from exchange.funding import jobs as funding
 from exchange.jobs import Hand, Handler, Wakes
 from exchange.losses import jobs as losses
@@ -76,6 +77,8 @@ HANDLERS: dict[str, Handler] = {
     "payments.answer": payments.answer,
     "payments.confirm": payments.confirm,
     "payments.watch": payments.watch,
+    "facilities.close_day": facilities.close_day,
+    "facilities.close": facilities.close,
     "collections.follow": collections.follow,
     "collections.step": collections.step,
     "collections.step_cases": collections.step_cases,
@@ -96,6 +99,7 @@ SCHEDULE: dict[str, str] = {
     "payments.watch": "30 21 * * *",
     "servicing.close_day": "0 22 * * *",
     "losses.give_up": "0 23 * * *",
+    "facilities.close_day": "15 23 * * *",
     "collections.step": "30 22 * * *",
     "reconciliation.reconcile": "30 23 * * *",
 }

@@ -60,6 +60,13 @@ EVENT_TYPES = frozenset({
     "payment.failed",
     "payment.cancelled",
     "payment.returned",
+    "facility.state",
+    "facility.health",
+    "facility.trigger",
+    "facility.rules_announced",
+    "facility.rules_applied",
+    "facility.distributed",
+    "capital.called",
     "alarm.raised",
     "alarm.cleared",
 })  # fmt: skip

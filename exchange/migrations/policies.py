@@ -14,10 +14,21 @@ ME = f"(SELECT current_setting('{FUNDER_SETTING}', true))"
 OWN = f"funder_id = {ME}"
 OF_POOL = f"pool_id IN (SELECT pool_id FROM pool WHERE {OWN})"  # noqa: S608 - constants
 OF_CLIENT = f"client_id IN (SELECT client_id FROM api_client WHERE party_id = {ME})"  # noqa: S608 - same
+OF_FACILITY = "facility_id IN (SELECT facility_id FROM facility)"
+"""The facility's own policy decides."""
+OF_HOLDER = f"""
+    facility_id IN (SELECT facility_id FROM tranche JOIN tranche_holding USING (tranche_id) WHERE tranche_holding.{OWN})
+"""  # noqa: S608 - constants
 OTHERWISE = {
     "pool_asset": OF_POOL,
     "listing_asset": f"listing_id IN (SELECT listing_id FROM listing WHERE {OWN})",  # noqa: S608 - same
     "auction_certificate": "false",
+    "facility": OF_HOLDER,
+    "facility_rules": OF_FACILITY,
+    "facility_fact": OF_FACILITY,
+    "facility_day": OF_FACILITY,
+    "facility_loss": OF_FACILITY,
+    "distribution": OF_FACILITY,
     "api_client": f"party_id = {ME}",
     "client_key": OF_CLIENT,
     "signed_request": OF_CLIENT,

@@ -6,6 +6,7 @@ from exchange.collections import models as collections
 from exchange.corrections import models as corrections
 from exchange.db import Base
 from exchange.duplicates import models as duplicates
+from exchange.facilities import models as facilities
 from exchange.facts import models as facts
 from exchange.funding import models as funding
 from exchange.losses import models as losses
@@ -47,6 +48,7 @@ DEFINED_IN = (
     reconciliation,
     losses,
     payments,
+    facilities,
     collections,
     log_tables,
     books,

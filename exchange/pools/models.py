@@ -163,6 +163,13 @@ class PoolAsset(Base):
         ),
         Index("uq_pool_asset_live", "asset_id", unique=True, postgresql_where=text("released_at IS NULL")),
         Index("ix_pool_asset_mandate_live", "mandate_id", postgresql_where=text("released_at IS NULL")),
+        Index(
+            "ix_pool_asset_mandate_released",
+            "mandate_id",
+            "released_at",
+            postgresql_where=text("released_at IS NOT NULL"),
+        ),
+        Index("ix_pool_asset_mandate_lost", "mandate_id", postgresql_where=text("written_off_minor > 0")),
     )
 
     pool_id: Mapped[str] = mapped_column(ForeignKey("pool.pool_id"), primary_key=True)

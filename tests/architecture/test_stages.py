@@ -39,6 +39,14 @@ EXTRA = {
     ("facts", "kinds"),  # the kinds as data
     ("facts", "policies"),  # what counts for how long, what is asked for
     ("facts", "reading"),  # files and items, by one definition
+    ("facilities", "answer_schemas"),  # the wire of answers; `schemas` has what is said
+    ("facilities", "capital"),  # commitments, calls, money back before its time
+    ("facilities", "closing"),  # the day of a facility
+    ("facilities", "distributions"),  # payment dates
+    ("facilities", "figures"),  # value, base and tests, in one pass
+    ("facilities", "positions"),  # how a facility stands: what every action begins with
+    ("facilities", "terms"),  # its rules as data
+    ("facilities", "valuation"),  # what assets are worth and what of them counts
     ("reports", "summary"),  # what the exchange comes to
     ("losses", "disputes"),  # what obligors object to
     ("losses", "giving_up"),  # writing off, and what comes in for it

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tests.exchange.collections.bodies import COLLECTION_POLICY
+from tests.exchange.facilities.bodies import FACILITY_BODIES
 from tests.exchange.facts.bodies import FACT_POLICY, FACTS
 from tests.exchange.house import CONTRACT, mandate, receivable
 
@@ -153,6 +154,7 @@ SINGLE: dict[str, dict[str, Any]] = {
         "valid_until": "2026-03-03T02:00:00Z",
     },
     "take_listing": {"mandate_id": MANDATE, "asset_ids": [ASSET], "part_minor": 1},
+    **FACILITY_BODIES,
     "put_collection_policy": COLLECTION_POLICY,
     "put_letter_language": {"language": "en"},
     "log_contact": {
@@ -346,6 +348,8 @@ class Operation(NamedTuple):
         ids |= {"auction": "auc", "bid": "bid", "listing": "lst"}
         known |= {f"{name}_id": f"{prefix}_01h455vb4pex5vsknk084sn02q" for name, prefix in ids.items()}
         known |= {"forbearance_id": "fbr_01h455vb4pex5vsknk084sn02q", "business_date": DAY}
+        known |= {"facility_id": "fac_01h455vb4pex5vsknk084sn02q", "call_id": "cll_01h455vb4pex5vsknk084sn02q"}
+        known |= {"redemption_id": "rdm_01h455vb4pex5vsknk084sn02q", "version": "1"}
         known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
         known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts
         return self.path.format(**known)

@@ -1,0 +1,1 @@
+"""Pools with tranches: a facility buys as a funder, and funders hold its tranches."""
