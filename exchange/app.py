@@ -30,6 +30,7 @@ from exchange.parties import oauth
 from exchange.payments import alarm_api as money
 from exchange.payments import api as payments
 from exchange.pools import api as pools
+from exchange.rates import Meter
 from exchange.receivables import api as receivables
 from exchange.receivables import pages as confirmation_pages
 from exchange.reconciliation import api as reconciliation
@@ -99,6 +100,7 @@ def create_app(services: Services) -> Flask:
     """The application on these services."""
     app, _ = _wired()
     app.extensions[http.EXTENSION] = services
+    app.extensions[http.METER] = Meter(services.database, limit=services.settings.requests_a_minute)
     return app
 
 
@@ -126,7 +128,7 @@ def _wired() -> tuple[Flask, dict[str, Any]]:
     for stage in PUBLIC:
         app.register_blueprint(stage.public)
     app.before_request(_begin)
-    app.after_request(http.renew_nonce)
+    app.after_request(http.finish)
     app.after_request(_measure)
     app.register_error_handler(Refusal, http.problem_response)
     app.register_error_handler(OperationalError, http.unavailable_response)

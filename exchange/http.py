@@ -14,7 +14,7 @@ from typing import Any, cast
 import marshmallow as ma
 import msgspec
 import structlog
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from flask_smorest import Blueprint
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -28,13 +28,14 @@ from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause, s
 from exchange.errors import Fault, Forbidden, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
 from exchange.paging import decode_cursor, encode_cursor
+from exchange.rates import Meter
 from exchange.schemas import load
 from exchange.services import Services
 from exchange.settings import Settings
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
-EXTENSION = "exchange"
+EXTENSION, METER = "exchange", "exchange.meter"
 
 View = Callable[..., Any]
 
@@ -144,14 +145,23 @@ def services() -> Services:
     return cast("Services", current_app.extensions[EXTENSION])
 
 
+def meter() -> Meter:
+    """What counts the requests that this process answers."""
+    return cast("Meter", current_app.extensions[METER])
+
+
 def caller_of_request() -> auth.Caller:
     """Who calls, by token and proof (`Unauthenticated`)."""
     return admit(services(), method=request.method, path=request.path, headers=request.headers, now=system_now())
 
 
-def renew_nonce(response: Response) -> Response:
-    """Give a caller that proves its key the nonce for its next proof (RFC 9449 section 8.2)."""
-    if "DPoP" in request.headers:
+def finish(response: Response) -> Response:
+    """What every answer carries: what is left of the client's minute, a tag of what is read, a nonce for who proves."""
+    response.headers.extend(g.get("rate", {}))
+    if request.method == "GET" and response.status_code == HTTPStatus.OK and not response.is_streamed:
+        response.add_etag()
+        response.make_conditional(request)
+    if "DPoP" in request.headers:  # for its next proof (RFC 9449 section 8.2)
         response.headers["DPoP-Nonce"] = next_nonce(services(), now=system_now())
     return response
 
@@ -197,6 +207,7 @@ def unavailable_response(error: SQLAlchemyError) -> Response:
 def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
     """Authenticate, read, and act in one transaction; again as a whole when PostgreSQL asks for that."""
     caller = caller_of_request()
+    g.rate = meter().spend(caller.client_id, now=system_now())
     if caller.role not in operation.roles:
         allowed = ", ".join(sorted(operation.roles))
         raise Forbidden(f"This operation is for the role {allowed}; your client has the role {caller.role}.")

@@ -17,6 +17,7 @@ METRICS_HOST = "127.0.0.1"
 HIGHEST_PORT = 65_535
 PAYMENT_RAILS = ("files", "sandbox")
 STATEMENT_BYTES = 64 * 1024 * 1024
+REQUESTS_A_MINUTE = 60_000
 
 
 class SettingsError(Exception):
@@ -57,6 +58,7 @@ class Settings:
     bound_tokens: bool = False
     client_certificates: bool = False
     signed_commitments: bool = False
+    requests_a_minute: int = REQUESTS_A_MINUTE
     payment_rail: str = "files"
     statement_bytes: int = STATEMENT_BYTES
 
@@ -87,8 +89,19 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         bound_tokens=_flag(env, "EXCHANGE_BOUND_TOKENS", default=issuer.startswith("https:")),
         client_certificates=_flag(env, "EXCHANGE_CLIENT_CERTIFICATES"),
         signed_commitments=_flag(env, "EXCHANGE_SIGNED_COMMITMENTS"),
+        requests_a_minute=_positive(
+            "EXCHANGE_REQUESTS_A_MINUTE",
+            env.get("EXCHANGE_REQUESTS_A_MINUTE"),
+            default=REQUESTS_A_MINUTE,
+            of="requests a client may send",
+        ),
         payment_rail=_rail(env.get("EXCHANGE_PAYMENT_RAIL", "files")),
-        statement_bytes=_bytes("EXCHANGE_STATEMENT_BYTES", env.get("EXCHANGE_STATEMENT_BYTES", f"{STATEMENT_BYTES}")),
+        statement_bytes=_positive(
+            "EXCHANGE_STATEMENT_BYTES",
+            env.get("EXCHANGE_STATEMENT_BYTES"),
+            default=STATEMENT_BYTES,
+            of="bytes a file may have",
+        ),
     )
 
 
@@ -104,6 +117,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "EXCHANGE_BOUND_TOKENS": str(int(settings.bound_tokens)),
         "EXCHANGE_CLIENT_CERTIFICATES": str(int(settings.client_certificates)),
         "EXCHANGE_SIGNED_COMMITMENTS": str(int(settings.signed_commitments)),
+        "EXCHANGE_REQUESTS_A_MINUTE": str(settings.requests_a_minute),
         "EXCHANGE_CALLBACK_NETWORKS": ",".join(map(str, settings.callback_networks)),
         "EXCHANGE_METRICS_HOST": settings.metrics_host,
         "EXCHANGE_PAYMENT_RAIL": settings.payment_rail,
@@ -139,11 +153,11 @@ def _integer(name: str, value: str) -> int:
         raise SettingsError(f"{name} is {value!r}: write a whole number") from None
 
 
-def _bytes(name: str, value: str) -> int:
-    size = _integer(name, value)
-    if size < 1:
-        raise SettingsError(f"{name} is {value!r}: write how many bytes a file may have")
-    return size
+def _positive(name: str, value: str | None, *, default: int, of: str) -> int:
+    number = default if value is None else _integer(name, value)
+    if number < 1:
+        raise SettingsError(f"{name} is {value!r}: write how many {of}")
+    return number
 
 
 def _rail(value: str) -> str:

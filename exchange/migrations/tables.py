@@ -1,6 +1,6 @@
 """Every table there is, for Alembic and for the test that migrations match models."""
 
-from exchange import dpop, idempotency, jobs
+from exchange import dpop, idempotency, jobs, rates
 from exchange.callbacks import models as callbacks
 from exchange.collections import models as collections
 from exchange.corrections import models as corrections
@@ -30,6 +30,7 @@ DEFINED_IN = (
     dpop,
     idempotency,
     jobs,
+    rates,
     parties,
     registry,
     callbacks,

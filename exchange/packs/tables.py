@@ -17,6 +17,7 @@ LEFT_OUT: Mapping[str, str] = {
     "idempotency_outcome": "answers kept for repeated requests; they end with this instance",
     "used_assertion": "sign-ins of the last minutes",
     "worker_heartbeat": "which processes lived here lately",
+    "request_count": "requests of the last minute",
     "used_proof": "proofs of the last minutes",
 }
 """Tables and columns that hold secrets, personal data, or nothing that outlives the instance: each with why."""

@@ -1,4 +1,4 @@
-"""Requests that their senders signed.
+"""Requests that their senders signed; how many each sends.
 
 Revision ID: 0024
 Revises: 0023
@@ -20,7 +20,7 @@ CREATE TRIGGER signed_request_sealed BEFORE UPDATE OR DELETE OR TRUNCATE ON sign
 
 
 def upgrade() -> None:
-    """Make the table, and seal it."""
+    """Make the tables, and seal what is signed."""
     op.create_table(
         "signed_request",
         sa.Column("request_id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -41,3 +41,11 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_signed_request_subject"), "signed_request", ["subject"])
     op.execute(SEALED)
+    op.create_table(
+        "request_count",
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("minute", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", name=op.f("pk_request_count")),
+        prefixes=["UNLOGGED"],
+    )
