@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from exchange import http
+from exchange.clock import system_now
 from exchange.rates import Meter, TooManyRequests
 from tests.exchange.house import House
 
@@ -62,7 +63,7 @@ def test_floods_do_not_reach_the_database(house: House) -> None:
 
 def test_over_http(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers tell; the third is 429 with the same headers, whatever it asks for."""
-    now = http.system_now() + timedelta(minutes=1)
+    now = system_now() + timedelta(minutes=1)
     monkeypatch.setattr(http, "system_now", lambda: now)
     monkeypatch.setitem(house.app.extensions, http.METER, Meter(house.services.database, limit=2))
     headers = {"Authorization": f"Bearer {house.operator.token}"}
