@@ -132,8 +132,9 @@ def build(history: Trades, *, asked: Trades) -> Floats:
     """
     order = np.lexsort((asked.issue_day, asked.obligor))
     sorted_asked = asked.take(order)
-    past, now = _groups(history, asked=sorted_asked)
-    outcomes = _outcomes(history)
+    in_order = history.take(np.lexsort((history.issue_day, history.obligor)))  # nearly every timeline's own
+    past, now = _groups(in_order, asked=sorted_asked)
+    outcomes = _outcomes(in_order)
     day = sorted_asked.issue_day.astype(np.int64)
     columns = _own(sorted_asked)
     columns |= _relation(outcomes, past=past, now=now, day=day, face=sorted_asked.face_minor)
@@ -230,7 +231,7 @@ def _settled_line(o: _Outcomes, *, group: Int64s) -> Timeline:
     kept = o.settled
     late = o.days_late[kept]
     return Timeline(
-        group[kept], day=o.known[kept], late=late,
+        group[kept], day=o.known[kept], by="late", late=late,
         face_late=np.maximum(late, 0) * o.face[kept] // DAYS_LATE_CAP, face=o.face[kept],
         positive=np.maximum(late, 0), square=late * late,
     )  # fmt: skip
@@ -275,7 +276,7 @@ def _maturity(o: _Outcomes, *, past: _Side, now: _Side, day: Int64s) -> dict[str
     )
     for name, grace, prior in graces:
         missed = (o.known > o.due + grace).astype(np.int64)
-        line = Timeline(past.payer, day=np.minimum(o.due + grace, MAX_DAY + 1), missed=missed)
+        line = Timeline(past.payer, day=np.minimum(o.due + grace, MAX_DAY + 1), by="missed", missed=missed)
         all_past = line.before(now.payer, day=day)
         hits = line.total("missed", past=all_past)
         newest_90d = line.before(now.payer, day=day, window_days=90)

@@ -35,13 +35,13 @@ class Past:
 class Timeline:
     """Events sorted by group, day and value, with prefix sums of integer columns."""
 
-    def __init__(self, group: Int64s, *, day: Int64s, **columns: Int64s) -> None:
-        """Sort the events; ties on a day are broken by the first column, the only one to ask `newest` about.
+    def __init__(self, group: Int64s, *, day: Int64s, by: str | None = None, **columns: Int64s) -> None:
+        """Sort the events; ties on a day are broken by the column `by`, the only one to ask `newest` about.
 
         All other answers begin and end between days, so input order cannot matter.
         """
         key = group * SPAN + day
-        order = np.lexsort((next(iter(columns.values())), key)) if columns else np.argsort(key, kind="stable")
+        order = np.argsort(key, kind="stable") if by is None else np.lexsort((columns[by], key))
         self.key = key[order]
         self.columns = {name: column[order] for name, column in columns.items()}
         self.sums = {

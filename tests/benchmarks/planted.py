@@ -39,7 +39,7 @@ def figures(book: list[ReplayRow]) -> dict[str, tuple[float, float]]:
     for name, told, sought in (
         ("duplicates", invoices, ({"number"}, {"duplicate_exact", "duplicate_renumbered"})),
         ("near duplicates", invoices, ({"paper", "likeness"}, {"duplicate_near"})),
-        ("all copies, no papers", [replace(one, papers=frozenset()) for one in invoices], None),
+        ("copies, no papers", [replace(one, papers=frozenset()) for one in invoices], None),
     ):
         caught, hidden = copies(told), copied
         if sought:
