@@ -281,7 +281,7 @@ def _hazard(rows: TrainingRows, *, matrix: Floats) -> TimeToPay:
     due = rows.matured.due_day.astype(np.int64)
     newest = np.sort(np.argsort(due, kind="stable")[-HAZARD_ROWS:])
     paid = np.minimum(rows.matured.settled_day.astype(np.int64), rows.as_of_day + 1) - due
-    return TimeToPay(learner=Challenger(bags=1, rounds=60, learning_rate=0.12)).fit(
+    return TimeToPay(learner=Challenger(bags=1, rounds=40, learning_rate=0.18)).fit(
         matrix[newest][:, STEADY], paid_day=paid[newest], seen_day=rows.as_of_day - due[newest]
     )
 

@@ -26,18 +26,16 @@ SAFE_Z = 2.6
 ODDS_PER_Z = 0.55
 LOWEST_Z, HIGHEST_Z = -4.0, 7.0
 
-REPORT_WEIGHTS = {
-    "overdue_accounts": 0.8,
-    "overdue_count": 0.8,
-    "enforcements": 0.9,
-    "judgements": 0.5,
-    "defaults": 1.2,
-    "inquiries_90d": 0.08,
-}
-"""What each entry of a credit report adds to the log-odds; counts beyond five add no more."""
-MOST_COUNTED = 5
 CLEAN = -0.7
-"""A report without any such entry."""
+"""What a report without anything overdue or in court adds to the log-odds."""
+OVERDUE, OVERDUE_SHARE = 0.8, 1.5
+"""Anything overdue at all, and all of the loans being overdue."""
+COUNTED = (("worst_days_past_due", 30, 4, 0.4), ("court_cases", 1, 5, 0.5), ("inquiries", 3, 4, 0.2))
+"""Figure, what counts as one, the most that count, what each adds: 30 days past due, a case, three inquiries."""
+GUARANTEES = 0.3
+"""Guarantees for others as large as the own loans; at most twice as much counts."""
+MIDDLE_SCORE, ODDS_PER_SCORE = 600, -0.0035
+"""The bureau's own score, where it gives one: two hundred points halve the odds."""
 
 
 class Said(NamedTuple):
@@ -69,12 +67,18 @@ def altman(items: Mapping[str, float]) -> float | None:
 
 
 def report_said(body: Mapping[str, Any] | None) -> Said:
-    """What a credit report says, of a company or of a person."""
+    """What a credit report says of a company or a person: overdue loans, court cases, haste for credit, its score."""
     if body is None:
         return Said()
-    counted = {name: body[name] for name in REPORT_WEIGHTS if isinstance(body.get(name), int)}
-    moved = sum(REPORT_WEIGHTS[name] * min(count, MOST_COUNTED) for name, count in counted.items())
-    return Said(round((AVERAGE + (moved or CLEAN)) * MICRO), REPORT_ROWS)
+    loans, overdue = body["loans_minor"], body["overdue_minor"]
+    moved = sum(weight * min(body.get(name, 0) // unit, most) for name, unit, most, weight in COUNTED)
+    if overdue:
+        moved += OVERDUE + OVERDUE_SHARE * min(overdue / max(loans, 1), 1)
+    elif not body.get("court_cases", 0) and not body["worst_days_past_due"]:
+        moved += CLEAN
+    moved += GUARANTEES * min(body.get("guarantees_minor", 0) / max(loans, 1), 2)
+    moved += ODDS_PER_SCORE * (body.get("score", MIDDLE_SCORE) - MIDDLE_SCORE)
+    return Said(round((AVERAGE + moved) * MICRO), REPORT_ROWS)
 
 
 def together(said: list[Said]) -> Said:

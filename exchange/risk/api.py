@@ -1,5 +1,6 @@
 """Trade history in; decisions, limits as of any date, products and the risk appetite."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -74,7 +75,7 @@ def show_decision(call: Call, asset_id: str) -> dict[str, Any]:
 @room.operation("/limits", roles=READERS, query=PageQuery, result=LimitLines)
 def list_limits(call: Call) -> dict[str, Any]:
     """Every company's limits as they are now."""
-    return call.page(queries.limits(call.session, after=call.after, limit=call.query["limit"]), by="place")
+    return _page(call, queries.limits(call.session, after=call.after, limit=call.query["limit"]))
 
 
 @room.operation("/limits/<company_id>", roles=READERS, query=AsOfQuery, result=LimitShown)
@@ -88,7 +89,7 @@ def list_limit_events(call: Call, company_id: str) -> dict[str, Any]:
     """Every change of a company's limits and every use of them, with its cause."""
     limit = call.query["limit"]
     items = queries.limit_history(call.session, company_id=company_id, after=call.after, limit=limit)
-    return call.page(items, by="place")
+    return _page(call, items)
 
 
 @room.operation("/companies/<company_id>/products", roles=[*READERS, Role.PLATFORM], result=ProductsShown)
@@ -99,6 +100,12 @@ def list_products(call: Call, company_id: str) -> dict[str, Any]:
     ):
         raise NotFound("There is no such company.")
     return queries.products(call.session, company_id=company_id, now=call.now)
+
+
+def _page(call: Call, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A page in the order of `place`, which is the cursor's alone."""
+    page = call.page(items, by="place")
+    return page | {"items": [{name: one[name] for name in one if name != "place"} for one in items]}
 
 
 def _policy(call: Call) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from exchange.db import copy_rows
+from exchange.errors import NotFound
 from exchange.registry.actions import Fact, note_many
 from exchange.risk import engines, rules
 from exchange.risk.limits import Asked
 from exchange.risk.losses import Known
 from exchange.risk.models import Decision
-from exchange.risk.rules import Policy, RiskTerms
+from exchange.risk.rules import Policy
 from scoring import features
 from scoring.engine import Engine, Judgement, KnownSides, Rates
 from scoring.errors import ScoringError
@@ -36,7 +37,10 @@ Frozen = dict[str, Any]
 
 
 class Again(NamedTuple):
-    """A decision made again: `kept` and `made` are hashes of the whole record; `code` says why it cannot be made."""
+    """A decision made again: `kept` and `made` are hashes of the whole record.
+
+    `code` says why it cannot be made, or that what is kept is not what was decided.
+    """
 
     asset_id: str
     model_version: str
@@ -73,7 +77,7 @@ def judge(engine: Engine, matrix: features.Floats, frozen: Sequence[Frozen | Non
     first = next((one for one in frozen if one), None)
     rates = Rates(first["rates"]["lgd_bps"], first["rates"]["dilution_ppm"]) if first else None
     judged = engine.judge(matrix, sides=sides, rates=rates)
-    return judged, [None if one is None else _answer(engine, judged, at, one) for at, one in enumerate(frozen)]
+    return judged, _answers(engine, judged, frozen)
 
 
 def store(
@@ -161,13 +165,18 @@ def _made_again(session: Session, rows: Sequence[Row[Any]]) -> Iterator[Again]:
         engine = engines.read(session, version=rows[0].model_version)
         matrix = np.array([np.frombuffer(row.features, dtype="<f8") for row in rows])
         judged, answers = judge(engine, matrix, [row.frozen for row in rows])
+    except NotFound:
+        code = "model_unknown"
     except ScoringError as refusal:
         code = refusal.code
+    except ValueError:
+        code = "decision_features_damaged"
     for at, row in enumerate(rows):
         kept_values = [getattr(row, name) for name in (*NUMBERS, "reasons")]
         kept = _hash(row, kept_values, row.answer)
         made = _hash(row, list(_values(judged))[at], answers[at]) if judged else ""
-        yield Again(row.asset_id, row.model_version, row.digest or kept, made, code)
+        changed = "record_changed" if row.digest not in (None, kept) else None
+        yield Again(row.asset_id, row.model_version, kept, made, code or changed)
 
 
 def _hash(row: Row[Any], values: Sequence[Any], answer: Any) -> str:  # noqa: ANN401 - a JSON object
@@ -181,28 +190,46 @@ def _values(judged: Judgement) -> list[list[Any]]:
     return [[*row, reasons] for row, reasons in zip(numbers, scores.reason_codes, strict=True)]
 
 
-def _answer(engine: Engine, judged: Judgement, at: int, frozen: Frozen) -> dict[str, Any]:
+def _answers(engine: Engine, judged: Judgement, frozen: Sequence[Frozen | None]) -> list[dict[str, Any] | None]:
     """What was decided beside the columns: what each part said, when payment comes, term and price."""
-    scores, terms = judged.scores, frozen["terms"]
+    rows = len(frozen)
+    scores, nothing = judged.scores, [None] * rows
     edges = [] if engine.hazard is None else engine.hazard.edges.tolist()
-    unpaid = None if judged.unpaid_ppm is None else judged.unpaid_ppm[at].tolist()
-    pd_ppm, dilution_ppm = int(scores.pd_ppm[at]), int(judged.dilution_loss_ppm[at])
-    appetite = RiskTerms(
-        most_tenor_days=tuple(terms["most_tenor_days"]), unpaid_tolerated_ppm=terms["unpaid_tolerated_ppm"]
-    )
-    return {
-        "voice": engine.voice,
-        "champion_ppm": int(judged.champion_ppm[at]),
-        "challenger_ppm": None if judged.challenger_ppm is None else int(judged.challenger_ppm[at]),
-        "unpaid_after_days": None if unpaid is None else dict(zip(map(str, edges), unpaid, strict=True)),
-        "dilution_loss_ppm": dilution_ppm,
-        "most_tenor_days": rules.most_tenor_days(int(scores.grade[at]), unpaid_ppm=unpaid, edges=edges, terms=appetite),
-        "discount": rules.price(
-            pd_ppm,
-            lgd_bps=int(scores.lgd_bps[at]),
-            dilution_loss_ppm=dilution_ppm,
-            tenor_days=frozen["tenor_days"],
-            cost_of_funds_bps=terms["cost_of_funds_bps"],
-            margin_bps=terms["margin_bps"],
-        ),
-    }
+    names = [str(edge) for edge in edges]
+    challenger = nothing if judged.challenger_ppm is None else judged.challenger_ppm.tolist()
+    curves = nothing if judged.unpaid_ppm is None else judged.unpaid_ppm.tolist()
+    numbers = zip(
+        scores.pd_ppm.tolist(), scores.grade.tolist(), scores.lgd_bps.tolist(), judged.champion_ppm.tolist(),
+        judged.dilution_loss_ppm.tolist(), challenger, curves, frozen, strict=True,
+    )  # fmt: skip
+    answers: list[dict[str, Any] | None] = []
+    for pd_ppm, grade, lgd_bps, champion_ppm, dilution_ppm, challenger_ppm, unpaid, one in numbers:
+        if one is None:
+            answers.append(None)
+            continue
+        terms = one["terms"]
+        answers.append(
+            {
+                "voice": engine.voice,
+                "champion_ppm": champion_ppm,
+                "challenger_ppm": challenger_ppm,
+                "unpaid_after_days": None if unpaid is None else dict(zip(names, unpaid, strict=True)),
+                "dilution_loss_ppm": dilution_ppm,
+                "most_tenor_days": rules.most_tenor_days(
+                    grade,
+                    unpaid_ppm=unpaid,
+                    edges=edges,
+                    allowed_days=terms["most_tenor_days"],
+                    tolerated_ppm=terms["unpaid_tolerated_ppm"],
+                ),
+                "discount": rules.price(
+                    pd_ppm,
+                    lgd_bps=lgd_bps,
+                    dilution_loss_ppm=dilution_ppm,
+                    tenor_days=one["tenor_days"],
+                    cost_of_funds_bps=terms["cost_of_funds_bps"],
+                    margin_bps=terms["margin_bps"],
+                ),
+            }
+        )
+    return answers

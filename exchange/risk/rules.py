@@ -1,7 +1,7 @@
 """Which past trades are facts, how much one obligor may owe, and when its limit changes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -95,16 +95,23 @@ def decide_limit(standing: ObligorStanding, *, policy: RiskTerms = POLICY) -> Li
     )
 
 
-def most_tenor_days(grade: int, *, unpaid_ppm: Sequence[int] | None, edges: Sequence[int], terms: RiskTerms) -> int:
+def most_tenor_days(
+    grade: int,
+    *,
+    unpaid_ppm: Sequence[int] | None,
+    edges: Sequence[int],
+    allowed_days: Sequence[int],
+    tolerated_ppm: int,
+) -> int:
     """The longest term in days: what the grade allows, less the days after the due date until hardly anybody is unpaid.
 
     `unpaid_ppm` are the chances of being unpaid at `edges` days after the due date (None: not known, nothing is taken
     off). Never below SHORTEST_DAYS: a worse payer gets a small limit, not an impossible term.
     """
-    allowed = terms.most_tenor_days[min(grade, len(terms.most_tenor_days) - 1)]
+    allowed = allowed_days[min(grade, len(allowed_days) - 1)]
     if unpaid_ppm is None:
         return max(allowed, SHORTEST_DAYS)
-    tolerated = (edge for edge, ppm in zip(edges, unpaid_ppm, strict=True) if ppm <= terms.unpaid_tolerated_ppm)
+    tolerated = (edge for edge, ppm in zip(edges, unpaid_ppm, strict=True) if ppm <= tolerated_ppm)
     return max(allowed - next(tolerated, edges[-1]), SHORTEST_DAYS)
 
 
@@ -123,7 +130,7 @@ def price(
         )
     except DiscountExceedsFace as refusal:
         return {"refused": refusal.code}
-    return asdict(discount)
+    return dict(vars(discount))
 
 
 def policy_faults(terms: RiskTerms) -> list[Fault]:

@@ -139,12 +139,26 @@ def test_papers_speak_in_the_right_direction() -> None:
     assert poor.logit_micro > sound.logit_micro
     assert sides.statement_said(SOUND, age_days=900).rows * 2 == sound.rows
     assert sides.statement_said({}, age_days=1) == sides.report_said(None) == sides.together([]) == Said()
-    clean, marked, worse = (sides.report_said({"overdue_accounts": count}) for count in (0, 1, 4))
-    assert clean.logit_micro < marked.logit_micro < worse.logit_micro
-    assert sides.report_said({"overdue_accounts": 5}) == sides.report_said({"overdue_accounts": 500})
     both = sides.together([sound, poor])
     assert sound.logit_micro < both.logit_micro < poor.logit_micro
     assert both.rows == sound.rows + poor.rows
+
+
+REPORT = {"loans_minor": 1_000, "overdue_minor": 0, "worst_days_past_due": 0}
+
+
+def test_a_report_speaks_in_the_right_direction() -> None:
+    """Each figure that is worse raises the odds, a good score lowers them; what is absent moves nothing."""
+    clean = sides.report_said(REPORT)
+    assert clean == Said(round((sides.AVERAGE + sides.CLEAN) * 1_000_000), sides.REPORT_ROWS)
+    worse: list[dict[str, int]] = [
+        {"overdue_minor": 1}, {"overdue_minor": 1_000}, {"worst_days_past_due": 30}, {"worst_days_past_due": 120},
+        {"court_cases": 1}, {"court_cases": 5}, {"inquiries": 3}, {"guarantees_minor": 500}, {"score": 500},
+    ]  # fmt: skip
+    assert all(sides.report_said(REPORT | one).logit_micro > clean.logit_micro for one in worse)
+    assert sides.report_said(REPORT | {"score": 800}).logit_micro < clean.logit_micro
+    assert sides.report_said(REPORT | {"court_cases": 5}) == sides.report_said(REPORT | {"court_cases": 500})
+    assert sides.report_said({"loans_minor": 0, "overdue_minor": 9, "worst_days_past_due": 0}).rows
 
 
 NEWCOMER = Known(
