@@ -78,7 +78,9 @@ def offer(
             faults.append(Fault(why or "listed_already", f"/asset_ids/{at}", "it cannot be listed", asset_id))
     if faults:
         raise rules.NotForSale("Nothing was listed.", faults=tuple(faults[:100]))
-    listing_id = new_id("lst", now=now, entropy=services.entropy, purpose=f"{'/'.join(sorted(ids))}/{now.isoformat()}")
+    before = text("SELECT count(*) FROM listing_asset WHERE asset_id = :id")
+    purpose = f"{min(ids)}/{session.execute(before, {'id': min(ids)}).scalar_one()}"
+    listing_id = new_id("lst", now=now, entropy=services.entropy, purpose=purpose)
     values = {name: terms.get(name) for name in ("currency", "price_ppm", "min_part_minor", "valid_until")}
     session.execute(insert(Listing).values(listing_id=listing_id, funder_id=funder_id, listed_at=now, **values))
     rows = [_offered(listing_id, held[asset_id]) for asset_id in ids]

@@ -54,7 +54,10 @@ def put_up(
         fault = Fault("contradictory_dates", "/closes_at", f"after it opens, {opens_at}", terms["closes_at"])
         raise InvalidRequest("It closes before it opens.", faults=(fault,))
     titles = lock_titles(session, asset_ids=list(places))
-    auction_id = new_id("auc", now=now, entropy=services.entropy, purpose="/".join(sorted(places)))
+    first = min(places)
+    before = text("SELECT count(*) FROM auction_asset WHERE asset_id = :id")
+    purpose = f"{first}/{session.execute(before, {'id': first}).scalar_one()}"
+    auction_id = new_id("auc", now=now, entropy=services.entropy, purpose=purpose)
     last_day = services.business_date(terms["closes_at"])
     faults = [
         Fault(code, f"/lots/{lot}/{at}", message, asset_id)
@@ -106,7 +109,9 @@ def bid(
     terms = {name: said[name] for name in ("lot", "mandate_id", "discount_bps", "salt")}
     opened = canonical_bytes(terms | {"auction_id": auction_id, "amount_minor": amount_minor})
     digest = hashlib.sha256(opened).digest()
-    purpose = f"{auction_id}/{funder_id}/{digest.hex()}"
+    before = text("SELECT count(*) FROM bid WHERE auction_id = :id AND funder_id = :funder")
+    ordinal = session.execute(before, {"id": auction_id, "funder": funder_id}).scalar_one()
+    purpose = f"{auction_id}/{funder_id}/{ordinal}"
     bid_id = new_id("bid", now=now, entropy=services.entropy, purpose=purpose)
     nonce = services.entropy(NONCE_BYTES, "seal bid", bid_id)
     row = {

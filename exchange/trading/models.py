@@ -57,7 +57,10 @@ class AuctionAsset(Base):
     """An asset in a lot, as it was when the auction was made; what of it was sold, or why nothing was."""
 
     __tablename__ = "auction_asset"
-    __table_args__ = (CheckConstraint("sold_minor BETWEEN 0 AND outstanding_minor", name="sold_range"),)
+    __table_args__ = (
+        CheckConstraint("sold_minor BETWEEN 0 AND outstanding_minor", name="sold_range"),
+        Index("ix_auction_asset_asset_id", "asset_id"),
+    )
 
     auction_id: Mapped[str] = mapped_column(ForeignKey("auction.auction_id"), primary_key=True)
     asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True)
@@ -139,6 +142,7 @@ class ListingAsset(Base):
     __tablename__ = "listing_asset"
     __table_args__ = (
         Index("uq_listing_asset_open", "asset_id", unique=True, postgresql_where=text("open")),
+        Index("ix_listing_asset_asset_id", "asset_id"),
         CheckConstraint("due_minor BETWEEN 1 AND outstanding_minor", name="due_range"),
     )
 

@@ -162,6 +162,7 @@ def _auction_asset() -> None:
         sa.ForeignKeyConstraint(["holder_id"], ["company.company_id"], name=op.f("fk_auction_asset_holder_id")),
         sa.PrimaryKeyConstraint("auction_id", "asset_id", name=op.f("pk_auction_asset")),
     )
+    op.create_index("ix_auction_asset_asset_id", "auction_asset", ["asset_id"], unique=False)
 
 
 def _listing_asset() -> None:
@@ -181,6 +182,7 @@ def _listing_asset() -> None:
     op.create_index(
         "uq_listing_asset_open", "listing_asset", ["asset_id"], unique=True, postgresql_where=sa.text("open")
     )
+    op.create_index("ix_listing_asset_asset_id", "listing_asset", ["asset_id"], unique=False)
 
 
 def _trade_side() -> None:

@@ -68,6 +68,7 @@ def lot(house: House, auction_id: str) -> list[dict[str, Any]]:
 
 def told(house: House, funder: int, kind: str) -> list[dict[str, Any]]:
     """What a funder was told of a kind, without the envelope."""
+    house.run()
     return [one["data"] for one in house.events(funder) if one["type"] == kind]
 
 
@@ -77,3 +78,46 @@ def parts(house: House, asset_id: str) -> list[tuple[str, int, str]]:
         SELECT asset_id, outstanding_minor, state FROM claim WHERE parent_id = :id ORDER BY asset_id
     """
     return [tuple(row) for row in rows(house, query, id=asset_id)]
+
+
+def owned(
+    house: House, count: int = 1, *, funder: int = 0, bps: int = 600, days: int = 60, **auction: object
+) -> list[str]:
+    """Assets that a funder bought today in an auction, whole; it is two in the afternoon then."""
+    house.move(9, days=1)
+    ids = fresh(house, count, days=days)
+    auction_id = put_up(house, ids, **auction)
+    bid(house, auction_id, funder, bps, amount_minor=FACE * count)
+    house.move(13, 50)
+    house.move(14, 0)
+    return ids
+
+
+def offer(house: House, *asset_ids: str, funder: int = 0, ppm: int = 995_000, **changes: object) -> str:
+    """List assets of a funder for a day."""
+    body = {"asset_ids": asset_ids, "currency": "CNY", "price_ppm": ppm, "valid_until": at(house, days=1)}
+    return str(house.funders[funder].post("/v1/listings", body | changes)["listing_id"])
+
+
+def take(house: House, listing_id: str, *, funder: int = 1, **changes: object) -> str:
+    """Another funder takes it."""
+    body = {"mandate_id": mandate_of(house, funder)} | changes
+    return str(house.funders[funder].post(f"/v1/listings/{listing_id}/purchases", body)["trade_id"])
+
+
+def sides(house: House, funder: int, trade_id: str) -> list[dict[str, Any]]:
+    """What a funder has of a trade."""
+    found = house.funders[funder].get("/v1/trades?limit=1000")["items"]
+    return [one for one in found if one["trade_id"] == trade_id]
+
+
+def co_fund(house: House, asset_id: str, **shares: int) -> list[dict[str, Any]]:
+    """Part an asset among funders (`f0=...`), who commit; it is bought."""
+    wanted = [{"mandate_id": mandate_of(house, int(name[1:])), "amount_minor": part} for name, part in shares.items()]
+    made = house.operator.post("/v1/co-fundings", {"asset_id": asset_id, "shares": wanted})["shares"]
+    for name, share in zip(shares, made, strict=True):
+        client = house.funders[int(name[1:])]
+        (offered,) = [one for one in client.get("/v1/offers?state=open")["items"] if one["pool_id"] == share["pool_id"]]
+        client.post(f"/v1/offers/{offered['offer_id']}/commitment", {})
+    house.move(14, 0)
+    return list(made)
