@@ -127,8 +127,8 @@ def relax(dual: Dual, prices: Floats, heat: float) -> Floats:
 
 
 def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
-    """Newton steps at one heat."""
-    reach, enough = REACH, heat * dual.enough
+    """Newton steps at one heat; each price has a radius of its own, by how its own part of the model came true."""
+    reach, enough = np.full(len(prices), REACH), heat * dual.enough
     value, gradient, shares = dual.smooth(prices, heat)
     for _ in range(STEPS):
         free = np.flatnonzero(dual.rows.live & ((prices > 0) | (gradient < 0)))
@@ -138,15 +138,19 @@ def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
         steep = hessian.diagonal().copy()
         hessian[np.diag_indices_from(hessian)] += steep * 1e-6 + max(steep.max() * 1e-12, 1e-300)
         unit = 1 / np.sqrt(hessian.diagonal())
-        far = reach * heat / dual.strength[free]
+        far = reach[free] * heat / dual.strength[free]
         low, high = np.maximum(-prices[free], -far) / unit, far / unit
         step = unit * _box_step(hessian * unit[:, None] * unit, unit * gradient[free], low, high)
-        foretold = gradient[free] @ step + step @ (hessian @ step) / 2
+        bend = hessian @ step
+        foretold = gradient[free] @ step + step @ bend / 2
         moved = prices.copy()
         moved[free] = np.maximum(prices[free] + step, 0)
         next_value, next_gradient, next_shares = dual.smooth(moved, heat)
         came_true = (next_value - value) / foretold if foretold < 0 else 0.0
-        reach *= 2 if came_true > FITS_WELL else 1 / 3 if came_true < FITS_BADLY else 1
+        told = step * (gradient[free] + bend / 2)
+        came = step * (gradient[free] + next_gradient[free]) / 2
+        well = came <= FITS_WELL * told
+        reach[free] *= np.where(well, 2, np.where(came > FITS_BADLY * told, 1 / 3, 1))
         if came_true > FITS_AT_ALL:
             gained = value - next_value
             prices, value, gradient, shares = moved, next_value, next_gradient, next_shares

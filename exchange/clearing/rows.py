@@ -117,14 +117,14 @@ class Rows:
         return np.where(average.applies[pairs.mandate], -over if average.at_least else over, 0)
 
     def matrix(self, pairs: Pairs, *, whole: bool = False) -> sparse.csr_array:
-        """[pair, sum]: what one minor unit of each pair, or the whole face, adds to the sums."""
+        """[pair, sum]: what one minor unit of each pair, or the whole face, adds to the sums with limits."""
         added = self.weights(pairs).astype(np.float64)
         if not whole:
             added /= self.market.receivables.face[pairs.receivable][:, None]
-        width = len(self.columns)
-        where = self.indices(pairs).astype(np.int32).ravel()
-        begins = np.arange(0, len(pairs) * width + 1, width, dtype=np.int32)
-        return sparse.csr_array((added.ravel(), where, begins), shape=(len(pairs), self.size))
+        where = self.indices(pairs).astype(np.int32)
+        counts = (np.diff(self.spread.indptr) > 0)[where]
+        begins = np.append(0, np.cumsum(counts.sum(axis=1))).astype(np.int32)
+        return sparse.csr_array((added[counts], where[counts], begins), shape=(len(pairs), self.size))
 
     def fits_alone(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Whether each pair's whole face keeps every cap by itself: what does not can only be placed in parts."""
