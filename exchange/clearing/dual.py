@@ -25,9 +25,11 @@ HOT, MOST_TORN_HOT = 30.0, 4_000
 """Above this heat nearly all are torn, between many options, and a sample of them says enough."""
 REACH = 2.0
 """The first radius of the trust region: by how many heats a price may move a pair's worth."""
-STEPS, PIVOTS = 16, 100
-ENOUGH, ENOUGH_OF_SAMPLE = 2e-3, 1e-2
+STEPS, PIVOTS = 24, 100
+ENOUGH, ENOUGH_OF_SAMPLE, ENOUGH_OF_FEW = 2e-3, 1e-2, 1e-4
 """A step that gains less than this part of the heat ends a heat."""
+FEW_PAIRS = 20_000
+"""A step over so many takes next to no time."""
 FITS_WELL, FITS_BADLY, FITS_AT_ALL = 0.6, 0.25, 0.01
 """How much of the gain that the quadratic model foretold has to come true."""
 LEAST_SHARE = 1e-3
@@ -45,7 +47,7 @@ class Dual:
         held = rows.market.receivables.face
         total = max(1.0, float(held.sum()))
         self.rows, self.pairs = rows, pairs
-        self.enough = ENOUGH if portion >= 1 else ENOUGH_OF_SAMPLE
+        self.enough = ENOUGH_OF_SAMPLE if portion < 1 else ENOUGH_OF_FEW if len(pairs) <= FEW_PAIRS else ENOUGH
         self.uses = rows.matrix(pairs)
         self.used_by = sparse.csr_array(self.uses.T)
         self.value = pairs.value.astype(float)
@@ -98,6 +100,14 @@ class Dual:
         common = mean.T @ sparse.csr_array(mean.multiply(weight[first][:, None]))
         hessian: Floats = (spread - common).toarray()
         return hessian
+
+
+def pools(dual: Dual, prices: Floats, heat: float) -> Floats:
+    """How much of all faces each mandate gets."""
+    shares = dual.smooth(prices, heat)[2]
+    given = shares * dual.amount[dual.of]
+    held: Floats = np.bincount(dual.pairs.mandate, given, len(dual.rows.market.mandates)).astype(float)
+    return held
 
 
 def starts(pairs: Pairs) -> NDArray[np.int64]:

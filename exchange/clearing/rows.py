@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 NEVER = 2**62
 """The limit of a sum that has none."""
 PERMILLE = 1000
+AMPLE = 1050
+"""How much of its least size a pool is to have before it is rounded to whole receivables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Rows:
         """
         more = copy(self)
         more.limit, more.live = self.limit.copy(), self.live.copy()
-        more.limit[mandates] = -self.market.mandates.min_pool[mandates]
+        more.limit[mandates] = -(self.market.mandates.min_pool[mandates] * AMPLE // PERMILLE)
         more.live[mandates] = True
         demand = sparse.csr_array((np.full(len(mandates), -1.0), (mandates, mandates)), shape=self.spread.shape)
         more.spread = sparse.csr_array(self.spread + demand)

@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # publishes none
 
 from exchange.clearing.bound import QUANTUM, Prices, total
-from exchange.clearing.dual import Dual, descend, relax, starts
+from exchange.clearing.dual import Dual, descend, pools, relax, starts
 from exchange.clearing.exact import whole_market
 from exchange.clearing.market import Ints, Market, Progress, checked, reordered
 from exchange.clearing.pairs import Pairs, blocks, joined
@@ -39,7 +39,9 @@ STRICT, STRICTER, STRICTEST = 1.1, 1.25, 4.0
 """How much more than its price a unit over a limit costs, and how that grows from sweep to sweep."""
 WORTH_FILLING = 0.2
 """A pool that would have this part of its least size is filled up to it, if that can be; a smaller one is given up."""
-TRIES, GOOD, TRIED_AGAIN = 3, 0.005, 20_000
+MOST_NEEDY = 5_000
+"""Pairs of a mandate whose pool has to be filled up."""
+TRIES, GOOD, TRIED_AGAIN = 2, 0.005, 20_000
 """How often receivables are rounded, hotter each time, in a market of at most so many, until the gap is good."""
 AWKWARD = 1_000
 """When more than one pair in so many can only be placed in parts, prices for placing whole are sought as well."""
@@ -160,7 +162,8 @@ class _Clearing:
         self._tell("pairs", 0, 0)
         if count <= 2 * SAMPLE:
             pairs = joined([pairs for _, pairs in blocks(self.market)])
-            self._descend(Dual(self.rows, pairs), 0, len(HEATS))
+            last = Dual(self.rows, pairs)
+            self._descend(last, 0, len(HEATS))
         else:
             sample = np.arange(SAMPLE)  # they are shuffled
             pairs = joined([pairs for _, pairs in blocks(self.market, sample)])
@@ -169,10 +172,35 @@ class _Clearing:
             self._descend(sampled, 0, HOT)
             self.prices = relax(sampled, self.prices, HEATS[HOT - 1])
             self._descend(Dual(self.rows, self._screen(FAR)[0]), WARM, MILD)
-            self._descend(Dual(self.rows, self._screen(MIDDLE)[0]), MILD - 1, len(HEATS))
+            last = Dual(self.rows, self._screen(MIDDLE)[0])
+            self._descend(last, MILD - 1, len(HEATS))
         self.prices = Prices.of(self.rows, self.prices).floats()
-        near, self.bound = self._screen(None if len(pairs) <= SMALL and count <= 2 * SAMPLE else NEAR)
-        return near
+        needy = self._needy(last, self.prices)
+        del last
+        if len(pairs) <= SMALL and count <= 2 * SAMPLE:
+            near, self.bound = self._screen(None)
+            return near
+        near, self.bound = self._screen(NEAR)
+        return self._with_all_of(needy, near)
+
+    def _needy(self, dual: Dual, prices: Floats) -> Ints:
+        """The mandates that would have less than their least pool, but enough of it to be worth filling up."""
+        held = pools(dual, prices, HEATS[-1])
+        least = self.market.mandates.min_pool / max(1, int(self.market.receivables.face.sum()))
+        return np.flatnonzero((WORTH_FILLING * least < held) & (held < least))
+
+    def _with_all_of(self, mandates: Ints, near: Pairs) -> Pairs:
+        """These pairs and all others of some mandates, the best `MOST_NEEDY` of each: a pool is filled with either."""
+        count = len(self.market.receivables)
+        added = [near.where(~np.isin(near.mandate, mandates))]
+        for mandate in mandates.tolist():
+            alone = reordered(self.market, np.arange(count), np.array([mandate]))
+            pairs = joined([pairs for _, pairs in blocks(alone)])
+            pairs = Pairs(pairs.receivable, np.full(len(pairs), mandate), pairs.value)
+            worth = Prices.of(self.rows, self.prices).of_receivables(pairs)[1]
+            added.append(pairs.where(np.argsort(-worth, kind="stable")[:MOST_NEEDY]))
+        every = joined(added)
+        return every.where(np.lexsort((every.mandate, every.receivable)))
 
     def _place(self, placement: Placement) -> None:
         """Round, exchange, mend, and fill up with parts."""
@@ -206,10 +234,7 @@ class _Clearing:
         prices = self.prices
         if (len(pairs) - len(fits)) * AWKWARD > len(pairs):
             prices = descend(dual, prices, heats=HEATS[MILD - 1 :])
-        shares = dual.smooth(prices, HEATS[-1])[2]
-        pools = np.bincount(dual.pairs.mandate, shares * dual.amount[dual.of], len(self.market.mandates))
-        least = self.market.mandates.min_pool / max(1, int(self.market.receivables.face.sum()))
-        needy = np.flatnonzero((WORTH_FILLING * least < pools) & (pools < least))
+        needy = self._needy(dual, prices)
         if not len(needy):
             return dual, prices
         dual = Dual(rows.demanding(needy), dual.pairs)
