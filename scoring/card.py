@@ -19,16 +19,17 @@ from scoring.grades import NAMES as GRADES
 
 PPM = 1_000_000
 GAIN_STEPS = 20
-WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 420, 260, 46, 34, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, EDGE = 430, 260, 46, 34, 24
 SHOWN_FIGURES = 12
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:980px;margin:2rem auto;padding:0 1rem;color:#1d2733;background:#fff}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}p{margin:.3rem 0;max-width:70ch}
-.note{color:#5b6876;font-size:.87rem}code{font-size:.9em}.plots{display:flex;flex-wrap:wrap;gap:1.5rem}
+.note{color:#5b6876;font-size:.87rem}code{font-size:.9em}.plots{display:flex;flex-wrap:wrap;gap:1.5rem;margin-top:1rem}
 figure{margin:0}figcaption{font-weight:600;font-size:.9rem;margin-bottom:.2rem}svg{display:block;max-width:100%}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .7rem;text-align:right}
 th{font-weight:600;color:#5b6876;font-size:.85rem}td:first-child,th:first-child{text-align:left;padding-left:0}
+.pairs td{text-align:left;vertical-align:top}.pairs td:first-child{white-space:nowrap;color:#5b6876}
 tr+tr td,tr+tr th{border-top:1px solid #e6eaee}.grid{stroke:#e3e8ed}.axis{fill:#5b6876;font-size:11px}
 .same{stroke:#9aa7b4;stroke-dasharray:4 3}.new{stroke:#0b6bcb;fill:none;stroke-width:2}.old{stroke:#c2571a;fill:none;
 stroke-width:2}.dot-new{fill:#0b6bcb}.dot-old{fill:#c2571a}.bar{fill:#9dbfe3}.bar-bad{fill:#e09a70}.tick{stroke:#1d2733;
@@ -117,7 +118,11 @@ def _made_of(card: Mapping[str, Any], body_sha256: str, libraries: Mapping[str, 
         ("Libraries", ", ".join(f"{name} {version}" for name, version in sorted(libraries.items()))),
         ("Content (SHA-256)", body_sha256),
     ]  # fmt: skip
-    return "<h2>Made of</h2><table>" + "".join(_row(_e(name), _e(value)) for name, value in rows) + "</table>"
+    return (
+        '<h2>Made of</h2><table class="pairs">'
+        + "".join(_row(_e(name), _e(value)) for name, value in rows)
+        + "</table>"
+    )
 
 
 def _comparison(found: Mapping[str, Any] | None) -> str:
@@ -183,8 +188,8 @@ def _drift(found: Mapping[str, Any] | None) -> str:
     widest = max(max(one["psi_ppm"], one["critical_ppm"]) for _, one in shown) or 1
     marks = []
     for at, (name, one) in enumerate(shown):
-        y, length = 6 + at * 20, one["psi_ppm"] / widest * 380
-        mark = 190 + one["critical_ppm"] / widest * 380
+        y, length = 6 + at * 20, math.sqrt(one["psi_ppm"] / widest) * 380
+        mark = 190 + math.sqrt(one["critical_ppm"] / widest) * 380
         kind = "bar-bad" if one["drifted"] else "bar"
         tip = f"{name}: PSI {one['psi_ppm'] / PPM:.4f}, critical {one['critical_ppm'] / PPM:.4f}"
         marks.append(
@@ -199,7 +204,7 @@ def _drift(found: Mapping[str, Any] | None) -> str:
     svg = f'<svg viewBox="0 0 590 {len(shown) * 20 + 8}" width="590" role="img">{"".join(marks)}</svg>'
     return (
         f"<h2>Stability</h2><p>{_e(told)}</p><figure><figcaption>Population stability index; the mark is what chance "
-        f"explains at these sizes (99 %)</figcaption>{svg}</figure>"
+        f"explains at these sizes (99 %); on a scale of square roots</figcaption>{svg}</figure>"
     )
 
 
@@ -278,7 +283,7 @@ def _figure(ppm: int | None) -> str:
 
 
 def _words(name: str) -> str:
-    return {"auc": "AUC", "ks": "KS"}.get(name, name.replace("_", "-" if name == "log_loss" else " "))
+    return {"auc": "AUC", "ks": "KS", "brier": "Brier"}.get(name, name.replace("_", "-" if name == "log_loss" else " "))
 
 
 def _day(number: int | None) -> str:

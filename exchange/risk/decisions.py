@@ -159,12 +159,13 @@ def _batch(row: Row[Any]) -> tuple[str, int, bytes]:
 
 def _made_again(session: Session, rows: Sequence[Row[Any]]) -> Iterator[Again]:
     code = None
-    judged: Judgement | None = None
+    values: list[list[Any]] = []
     answers: list[Any] = []
     try:
         engine = engines.read(session, version=rows[0].model_version)
         matrix = np.array([np.frombuffer(row.features, dtype="<f8") for row in rows])
         judged, answers = judge(engine, matrix, [row.frozen for row in rows])
+        values = _values(judged)
     except NotFound:
         code = "model_unknown"
     except ScoringError as refusal:
@@ -174,7 +175,7 @@ def _made_again(session: Session, rows: Sequence[Row[Any]]) -> Iterator[Again]:
     for at, row in enumerate(rows):
         kept_values = [getattr(row, name) for name in (*NUMBERS, "reasons")]
         kept = _hash(row, kept_values, row.answer)
-        made = _hash(row, list(_values(judged))[at], answers[at]) if judged else ""
+        made = _hash(row, values[at], answers[at]) if values else ""
         changed = "record_changed" if row.digest not in (None, kept) else None
         yield Again(row.asset_id, row.model_version, kept, made, code or changed)
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 
 from exchange.db import Database
+from scoring.card import STYLE_HASH
 from tests.exchange.console.conftest import HOSTILE, browse
 from tests.exchange.house import House, receivable
 from tests.exchange.owner import as_owner
@@ -104,6 +105,16 @@ def test_callbacks_are_listed(first: str) -> None:
 def test_the_model_in_force_is_named(first: str) -> None:
     """What was traded here is too little to learn from: the page says that the prior speaks."""
     assert "No model has been trained yet: the labelled prior is in force." in first
+
+
+def test_the_card_of_the_model(browser: FlaskClient) -> None:
+    """A page of its own: its style is allowed by its hash, nothing else; an unknown model is not found."""
+    answer = browser.get("/model")
+    assert answer.status_code == 200
+    assert "Content (SHA-256)" in answer.text
+    assert STYLE_HASH in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert browser.get("/model?version=mdl_0123456789abcdef").status_code == 404
 
 
 def test_hostile_names_stay_text(browser: FlaskClient, lived: House) -> None:
