@@ -3,10 +3,14 @@
 from datetime import date
 
 import numpy as np
+import pytest
 
 from scoring import evaluation, features
+from scoring.backtest import past_rate
+from scoring.challenger import Challenger
 from scoring.facts import Trades
-from scoring.model import train
+from scoring.model import STEADY, train, training_rows
+from scoring.scorecard import Scorecard
 
 EPOCH = date(1970, 1, 1)
 
@@ -46,3 +50,26 @@ def test_truncated_real_history_gives_the_same_bits(invoices_2019: Trades) -> No
         rows = np.flatnonzero(invoices_2019.issue_day == day)
         cut = features.build(invoices_2019.known_by(int(day) - 1), asked=invoices_2019.take(rows))
         assert cut.tobytes() == full[rows].tobytes()
+
+
+@pytest.mark.parametrize("month", [6, 7, 8])
+def test_the_challenger_foretells_better_on_every_rolling_day(invoices_2019: Trades, month: int) -> None:
+    """Learned before a month and judged on all that came from it on: better than the card, and than the past rate."""
+    first_day = (date(2019, month, 1) - EPOCH).days
+    rows = training_rows(invoices_2019, as_of_day=first_day - 1)
+    old = rows.age_days >= 30
+    later = invoices_2019.take(invoices_2019.issue_day >= first_day)
+    matrix = features.build(invoices_2019, asked=Trades.concat([rows.matured.take(old), later]))[:, STEADY]
+    events, split = rows.days_late[old] > 30, int(old.sum())
+    chances = {
+        "rate": past_rate(invoices_2019, asked=later, grace_days=30, average=float(events.mean())),
+        **{
+            name: learner.fit(matrix[:split], events).predict_proba(matrix[split:])[:, 1]
+            for name, learner in (("card", Scorecard()), ("challenger", Challenger()))
+        },
+    }
+    late = later.settled_day - later.due_day > 30
+    loss = {name: evaluation.log_loss(chance, outcome=late) for name, chance in chances.items()}
+    assert loss["challenger"] < min(loss["card"], 0.9 * loss["rate"], 0.0425), loss
+    assert evaluation.auc(chances["challenger"], outcome=late) > 0.945
+    assert evaluation.expected_calibration_error(chances["challenger"], outcome=late) < 0.0045
