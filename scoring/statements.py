@@ -143,17 +143,22 @@ def backtest_firms(
     built = timed(lambda: None, score=lambda _: build(years))
     matrix = built.said[0]
     outcome = years.failed_next[asked]
+    taught, newest = of_known_fate(years, old=old), old & (years.year == years.year[old].max())
     models: dict[str, Any] = {}
     for name, learner in (("champion", Scorecard()), ("challenger", rare())):
         say(f"{name.capitalize()}: failure next year")
-        learn = _learning(learner, years, matrix=matrix, old=old)
+        learn = _learning(learner, years, matrix=matrix, taught=taught, newest=newest)
         answer = timed(learn, score=lambda made: made(matrix[asked]))
         models[name] = {"failure": judge(answer, outcome=outcome)}
     rate = Timed(np.full(int(asked.sum()), events.mean()), 0.0, 0.0)
     return {
         "kind": "firm_years",
         "horizon_days": horizon_days,
-        "learned_from": {"rows": len(events), "events": int(events.sum())},
+        "learned_from": {
+            "rows": int(taught.sum()),
+            "events": int(events.sum()),
+            "of_unknown_fate": int(old.sum() - taught.sum()),
+        },
         "judged": {"rows": len(outcome), "events": int(outcome.sum()), "features": matrix.shape[1]},
         "features": {
             "rows": len(matrix),
@@ -171,8 +176,8 @@ def _varies(item: Floats) -> bool:
 
 
 def rare() -> Challenger:
-    """Return a challenger for failures, which are rarer: smaller steps, and every bag held to directions."""
-    return Challenger(bags=4, held_share=1.0, rounds=75, learning_rate=0.08, max_leaves=6, penalty=20.0)
+    """Return a challenger for failures, which are rarer among more firms than late invoices: smaller steps."""
+    return Challenger(rounds=75, learning_rate=0.08, max_leaves=6, penalty=20.0)
 
 
 def of_known_fate(years: FirmYears, *, old: Bools) -> Bools:
@@ -186,12 +191,11 @@ def of_known_fate(years: FirmYears, *, old: Bools) -> Bools:
 
 
 def _learning(
-    learner: Scorecard | Challenger, years: FirmYears, *, matrix: Floats, old: Bools
+    learner: Scorecard | Challenger, years: FirmYears, *, matrix: Floats, taught: Bools, newest: Bools
 ) -> Callable[[], Callable[[Floats], Floats]]:
     """Return what fits the learner and moves its level towards the newest year's rate."""
 
     def learn() -> Callable[[Floats], Floats]:
-        taught, newest = of_known_fate(years, old=old), old & (years.year == years.year[old].max())
         learner.fit(matrix[taught], years.failed_next[taught])
         odds, events = learner.decision_function(matrix[newest]), years.failed_next[newest]
         moved = shift(odds, events=events, prior_events=SHIFT_PRIOR_EVENTS)

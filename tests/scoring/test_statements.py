@@ -52,6 +52,7 @@ def test_failures_are_foretold() -> None:
         said = report["models"][name]["failure"]
         assert said["auc"] > 0.75
         assert said["log_loss"] < rate["log_loss"]
+    assert report["learned_from"]["of_unknown_fate"] == 0
     assert report["judged"]["rows"] == np.isin(table().year, (2006, 2007, 2008)).sum()
 
 
