@@ -16,8 +16,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from exchange.auth import Role
 from exchange.clock import business_date
+from exchange.collections.lists import case
 from exchange.console import lives
 from exchange.console.collecting import collecting
+from exchange.console.comparing import comparing
 from exchange.console.formats import FILTERS
 from exchange.console.overview import overview
 from exchange.errors import Forbidden, NotFound, Refusal, Unauthenticated, Unavailable
@@ -97,6 +99,24 @@ def collections_page() -> str:
     """What the teams have to do about late obligors, and how that goes."""
     wanted = request.args.to_dict()
     return _page("collections.html", lambda look: collecting(look.session, wanted=wanted, today=look.today))
+
+
+@public.get("/collections/<case_id>")
+def case_page(case_id: str) -> str:
+    """One case: its assets, what was done and promised, and what is next."""
+    return _found(
+        "case.html",
+        case_id,
+        "cas",
+        lambda look: case(look.session, originator_id=None, case_id=case_id, today=look.today),
+    )
+
+
+@public.get("/breaks")
+def breaks_page() -> str:
+    """Where two places do not say the same of one thing."""
+    wanted = request.args.to_dict()
+    return _page("breaks.html", lambda look: comparing(look.session, wanted=wanted, today=look.today))
 
 
 @public.get("/checks")

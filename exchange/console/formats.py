@@ -26,6 +26,11 @@ def money(minor: int | None, currency: str) -> str:
     return DASH if minor is None else f"{currency} {amount(minor, currency)}"
 
 
+def in_unit(number: int, unit: str) -> str:
+    """An exact amount where the unit is a currency, else a number of pieces."""
+    return amount(number, unit) if unit in MINOR_DIGITS else f"{MINUS if number < 0 else ''}{abs(number):,}"
+
+
 def short(minor: int, currency: str) -> str:
     """An amount for the axis of a plot, such as `2.5 m`."""
     major = minor / 10 ** MINOR_DIGITS[currency]
@@ -81,6 +86,7 @@ def milestone(kind: str) -> str:
 FILTERS = {
     "amount": amount,
     "money": money,
+    "in_unit": in_unit,
     "count": count,
     "percent_of_bps": percent_of_bps,
     "percent_of_ppm": percent_of_ppm,

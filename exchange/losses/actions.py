@@ -1,7 +1,8 @@
 """What follows from default and charge-off: recourse against whoever sold, and an asset that does not count as good."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -14,12 +15,18 @@ from exchange.registry.actions import Fact, record_many
 from exchange.settlement import policies
 from exchange.settlement.claims import Claims, lock_claims
 from exchange.settlement.debts import NewDebt, enter_debts
+from exchange.settlement.legs import memo_legs
 from exchange.settlement.rules import Position
 from exchange.trading.actions import withdraw_changed
 from ledger.books import Leg, Transfer, post
 
-Followed = tuple[str, str]
-"""An asset, and what became of it: `default` or `charge_off`."""
+
+class Followed(NamedTuple):
+    """An asset, and what became of it: `default`, `charge_off` or `charge_off_withdrawn`; `fact` names the fact."""
+
+    asset_id: str
+    kind: str
+    fact: str = ""
 
 
 def follow(session: Session, *, items: Iterable[Followed], today: date, now: datetime) -> None:
@@ -27,13 +34,17 @@ def follow(session: Session, *, items: Iterable[Followed], today: date, now: dat
 
     Default: whoever sold with recourse owes its funder what it lacks, or a share of it, and pays from what it has here.
     Charge-off: what the funder expects of the asset is noted as doubtful; title stays, and so does the obligor's debt.
+    A charge-off that money with an earlier value made untrue is taken off the memo again.
     """
-    by_kind: dict[str, list[str]] = {}
-    for asset_id, kind in items:
-        by_kind.setdefault(kind, []).append(asset_id)
+    by_kind: dict[str, dict[str, str]] = {}
+    for item in items:
+        by_kind.setdefault(item.kind, {})[item.asset_id] = item.fact
     claims = lock_claims(session, asset_ids=[asset_id for some in by_kind.values() for asset_id in some])
     _default(session, _held(claims, by_kind.get("default", ())), today=today, now=now)
-    _charge_off(session, _held(claims, by_kind.get("charge_off", ())), today=today, now=now)
+    good = by_kind.get("charge_off_withdrawn", {})
+    _count_as_good(session, _held(claims, good), facts=good, today=today, now=now)
+    doubtful = by_kind.get("charge_off", {})
+    _charge_off(session, _held(claims, doubtful), facts=doubtful, today=today, now=now)
 
 
 def _held(claims: Claims, asset_ids: Iterable[str]) -> list[Position]:
@@ -99,14 +110,32 @@ def _claim(session: Session, owed: Sequence[NewDebt], *, today: date, now: datet
     tell_many(session, notices=notices, now=now)
 
 
-def _charge_off(session: Session, held: Sequence[Position], *, today: date, now: datetime) -> None:
+def _count_as_good(
+    session: Session, held: Sequence[Position], *, facts: Mapping[str, str], today: date, now: datetime
+) -> None:
+    """Take what is still expected of the assets off the memo; the close of business has signed and told it."""
+    charged_off = [one for one in held if one.charged_off]
+    update = text("UPDATE pool_asset SET charged_off_on = NULL WHERE asset_id = ANY(:ids) AND released_at IS NULL")
+    session.execute(update, {"ids": [one.asset_id for one in charged_off]})
+    transfers = []
+    for one in charged_off:
+        legs = tuple(leg for leg in memo_legs(one, due_falls_minor=one.funder_due_minor) if leg.amount_minor)
+        key = f"{one.asset_id}/charge_off/{one.pool_id}/{facts[one.asset_id]}/withdrawn"
+        transfers += [Transfer(key, today, "charge-off withdrawn", legs)] if legs else []
+    _post(session, transfers, now=now)
+
+
+def _charge_off(
+    session: Session, held: Sequence[Position], *, facts: Mapping[str, str], today: date, now: datetime
+) -> None:
     fresh = [one for one in held if not one.charged_off]
     update = text("""
         UPDATE pool_asset SET charged_off_on = :day WHERE asset_id = ANY(:ids) AND released_at IS NULL
     """)
     session.execute(update, {"day": today, "ids": [one.asset_id for one in fresh]})
     withdraw_changed(session, asset_ids=[one.asset_id for one in fresh], reason="charged_off", now=now)
-    _post(session, [_doubtful(one, today) for one in fresh if one.funder_due_minor], now=now)
+    doubtful = [_doubtful(one, today, fact=facts[one.asset_id]) for one in fresh if one.funder_due_minor]
+    _post(session, doubtful, now=now)
     notices = [
         Notice(
             str(one.funder_id),
@@ -123,10 +152,10 @@ def _charge_off(session: Session, held: Sequence[Position], *, today: date, now:
     tell_many(session, notices=notices, now=now)  # the close of business has signed that it was charged off
 
 
-def _doubtful(one: Position, today: date) -> Transfer:
+def _doubtful(one: Position, today: date, *, fact: str) -> Transfer:
     money, funder = commodity(one.currency), books.funder_charged_off(str(one.funder_id))
     legs = (Leg(funder, money, one.funder_due_minor), Leg(books.CHARGED_OFF, money, -one.funder_due_minor))
-    return Transfer(f"{one.asset_id}/charge_off/{one.pool_id}", today, "charged off", legs)
+    return Transfer(f"{one.asset_id}/charge_off/{one.pool_id}/{fact}", today, "charged off", legs)
 
 
 def _post(session: Session, transfers: Sequence[Transfer], *, now: datetime) -> None:

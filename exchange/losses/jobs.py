@@ -15,7 +15,7 @@ CHUNK = 500
 def follow(services: Services, session: Session, payload: dict[str, Any]) -> None:
     """Do what default and charge-off entail, as the close of a business date noted them."""
     today = date.fromisoformat(payload["business_date"])
-    items = [(item["asset_id"], item["kind"]) for item in payload["items"]]
+    items = [actions.Followed(item["asset_id"], item["kind"], item.get("fact", "")) for item in payload["items"]]
     actions.follow(session, items=items, today=today, now=services.clock.now(session))
 
 

@@ -24,7 +24,7 @@ REQUESTS = text("""
 RECOVERIES = text("""
     SELECT receipt_id, recovery.number AS write_off, value_date, recovery.amount_minor, funder_minor
     FROM recovery JOIN receipt USING (receipt_id)
-    WHERE recovery.asset_id = :id ORDER BY value_date, receipt_id, number
+    WHERE recovery.asset_id = :id AND reversed_on IS NULL ORDER BY value_date, receipt_id, number
 """)
 REPURCHASES = """
     SELECT repurchase_id, repurchase.asset_id, cause, repurchase.reason, repurchase.state, price_minor, proposed_at,

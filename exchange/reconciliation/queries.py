@@ -22,6 +22,12 @@ def run(session: Session, *, run_id: str) -> dict[str, Any] | None:
     return None if one is None else _run(one)
 
 
+def last_run(session: Session) -> dict[str, Any] | None:
+    """The run that was asked for last."""
+    one = session.scalars(select(ReconciliationRun).order_by(ReconciliationRun.run_id.desc()).limit(1)).first()
+    return None if one is None else _run(one)
+
+
 def breaks(session: Session, *, asked: dict[str, str], after: str, limit: int, today: date) -> list[dict[str, Any]]:
     """Breaks in the order in which they were found; `asked` gives values of columns that they have to have."""
     query = select(ReconciliationBreak).where(ReconciliationBreak.break_id > after)

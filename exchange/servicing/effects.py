@@ -20,8 +20,9 @@ from exchange.servicing.rules import Clock, Tag
 from exchange.servicing.terms import CURED, LASTING
 
 OFFERS_JOB = "servicing.leave_offers"
+NOT_CHARGED_OFF = "charge_off_withdrawn"
 FOLLOWERS: dict[str, frozenset[str] | None] = {
-    "losses.follow": frozenset({"default", "charge_off"}),
+    "losses.follow": frozenset({"default", "charge_off", NOT_CHARGED_OFF}),
     "collections.follow": None,
 }
 """Who goes on from the facts: of which kinds, or of all that collections follow."""
@@ -157,18 +158,25 @@ def _causes(session: Session, one: Changes) -> list[Cause]:
 
 
 def _items(one: Changes, kinds: Collection[str] | None) -> list[Mapping[str, Any]]:
-    """What is new of an asset; one whose lateness was withdrawn altogether is as good as cured."""
-    tags = [noted.tag for noted in one.noted if rules.is_followed(noted.tag.kind)]
+    """What is new of an asset; one whose lateness was withdrawn altogether is as good as cured.
+
+    `fact` names the fact, which may be stated and withdrawn several times.
+    """
+    facts = [noted for noted in one.noted if rules.is_followed(noted.tag.kind)]
     if one.withdrawn and not one.tags:
-        day = one.withdrawn[-1].tag.day
-        tags.append(Tag(day, CURED, 0, one.clock.owed_minor(day)))
+        last = one.withdrawn[-1]
+        facts.append(last._replace(tag=Tag(last.tag.day, CURED, 0, one.clock.owed_minor(last.tag.day))))
+    if kinds is not None and all(tag.kind != "charge_off" for tag in one.tags):
+        untrue = [old for old in one.withdrawn if old.tag.kind == "charge_off"]
+        facts += [old._replace(tag=old.tag._replace(kind=NOT_CHARGED_OFF)) for old in untrue]
     return [
         {
             "asset_id": one.claim.asset_id,
             "kind": tag.kind,
             "days_past_due": tag.days_past_due,
             "outstanding_minor": tag.outstanding_minor,
+            "fact": f"{tag.day}.{revision}",
         }
-        for tag in tags
+        for _, tag, revision in facts
         if kinds is None or tag.kind in kinds
     ]

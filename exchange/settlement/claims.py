@@ -42,7 +42,7 @@ class Reduced(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Whole trees of claims, locked: their open positions, every claim's root and its parts."""
+    """Whole trees of claims, locked: their open positions, every claim's root and parts, in the order of the split."""
 
     positions: dict[str, Position]
     roots: dict[str, str]

@@ -25,7 +25,7 @@ from exchange.settlement.legs import dilution_legs
 from exchange.settlement.models import CreditNote
 from exchange.settlement.rules import Dilution, Position
 from exchange.settlement.schemas import CreditNoteItem
-from exchange.shares import apportion
+from exchange.shares import apportion_down
 from ledger.books import Transfer, balances, post
 
 
@@ -77,10 +77,11 @@ def enter_credit_notes(
 def _shared(claims: Claims, item: CreditNoteItem, cash: dict[tuple[str, str], int]) -> list[_Credited]:
     """A credit note over what it names; claims and purses are brought forward."""
     met = claims.owed_below(item.asset_id)
+    owed = {position.asset_id: position.outstanding_minor for position in met}
+    shares = apportion_down(item.amount_minor, item.asset_id, parts=claims.parts, weights=owed)
     credited = []
-    for position, amount_minor in zip(
-        met, apportion(item.amount_minor, [position.outstanding_minor for position in met]), strict=True
-    ):
+    for position in met:
+        amount_minor = shares.get(position.asset_id, 0)
         if amount_minor:
             purse = (position.seller_id, position.currency)
             effect = rules.dilute(position, amount_minor=amount_minor, seller_cash_minor=cash[purse])

@@ -109,10 +109,15 @@ def why_not_reopened(asset_id: str, standing: Standing, *, taken_back: Sequence[
     return "title_moved" if moved else None
 
 
-def funder_part_minor(taken_back: Sequence[Leg], funder_id: str | None) -> int:
-    """What of a payment the funder got, by the legs that undo its posting."""
-    paths = {books.funder_cash(funder_id)} if funder_id else set()
-    return -sum(leg.amount_minor for leg in taken_back if leg.path in paths)
+def funder_parts(taken_back: Sequence[Leg]) -> dict[str, int]:
+    """What each funder got of a payment, by the legs that undo its posting."""
+    parts: dict[str, int] = {}
+    for leg in taken_back:
+        kind, _, place = leg.path.partition("/")
+        if kind == "funder" and place.endswith("/cash"):
+            funder_id = place.removesuffix("/cash")
+            parts[funder_id] = parts.get(funder_id, 0) - leg.amount_minor
+    return parts
 
 
 def released_minor(taken_back: Sequence[Leg], holder_id: str) -> int:

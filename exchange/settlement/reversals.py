@@ -13,8 +13,9 @@ from exchange.registry.actions import Fact, record_many
 from exchange.risk import limits
 from exchange.settlement import charges, debts
 from exchange.settlement.claims import lock_claims
-from exchange.settlement.legs import Standing, funder_part_minor, released_minor, why_not_reopened
+from exchange.settlement.legs import Standing, funder_parts, released_minor, why_not_reopened
 from exchange.settlement.models import BankLine, Receipt, ReceiptShare
+from exchange.settlement.write_offs import take_recoveries_back
 from ledger.books import InsufficientFunds, Leg, Reversal, reverse
 from ledger.books.reversals import opposite_legs
 
@@ -32,8 +33,8 @@ def undo_line(session: Session, *, line_id: str, reversal: BankLine, today: date
     """Undo the receipts of a line that `reversal` takes back, all of them; or nothing, and why not.
 
     Money that was deposited, or paid to a holder, has to be there still. A payment on a claim is undone where the claim
-    is open and in the same hands (`legs.why_not_reopened`) and nothing it brought back had been given up; what it
-    released of encumbrances stays released.
+    is open and in the same hands (`legs.why_not_reopened`); what only brought back what had been given up is given up
+    again by those who had lost it, whatever became of the claim. What was released of encumbrances stays released.
     """
     receipts = _live_receipts(session, [line_id])
     if sum(receipt.amount_minor for receipt in receipts) != -reversal.amount_minor:
@@ -46,13 +47,15 @@ def undo_line(session: Session, *, line_id: str, reversal: BankLine, today: date
     lock_claims(session, asset_ids=list(paid.values()))
     taken_back = opposite_legs(session.connection(), keys=[f"{receipt_id}/receipt" for receipt_id in paid])
     claims = {row.asset_id: row for row in session.execute(CLAIMS, {"ids": sorted(paid.values())})}
-    recovered = any(receipt.recovered_minor for receipt in receipts)
-    reason = "recovered" if recovered else _why_not(session, paid, claims, taken_back)
+    on_claims = {
+        one.receipt_id: one.asset_id for one in receipts if one.asset_id and one.applied_minor > one.recovered_minor
+    }
+    reason = _why_not(session, paid, on_claims, claims, taken_back)
     if reason is not None or not _reverse(session, receipts, on=reversal.value_date, now=now):
         return reason or "funds_spent"
     release(session, asset_ids=sorted(paid.values()), now=now)
     _reopen(session, [receipt for receipt in receipts if receipt.asset_id], claims, taken_back, now=now)
-    _tell(session, receipts, claims, taken_back, now=now)
+    _tell(session, receipts, taken_back, now=now)
     return None
 
 
@@ -72,13 +75,17 @@ def _live_receipts(session: Session, line_ids: Sequence[str]) -> list[Receipt]:
 
 
 def _why_not(
-    session: Session, paid: Mapping[str, str], claims: Mapping[str, Any], taken_back: Mapping[str, Sequence[Leg]]
+    session: Session,
+    paid: Mapping[str, str],
+    on_claims: Mapping[str, str],
+    claims: Mapping[str, Any],
+    taken_back: Mapping[str, Sequence[Leg]],
 ) -> str | None:
     shared = select(ReceiptShare.receipt_id).where(ReceiptShare.receipt_id.in_(list(paid))).limit(1)
     if session.execute(shared).first() is not None:
         return "paid_parts"
     reasons = []
-    for receipt_id, asset_id in paid.items():
+    for receipt_id, asset_id in on_claims.items():
         claim = claims[asset_id]
         standing = Standing(claim.state, claim.holder_id, claim.funder_id)
         reasons.append(why_not_reopened(asset_id, standing, taken_back=taken_back[f"{receipt_id}/receipt"]))
@@ -115,19 +122,21 @@ def _reopen(
     due = text("""
         UPDATE pool_asset SET collected_minor = collected_minor - :funder WHERE asset_id = :id AND released_at IS NULL
     """)
-    penalties = charges.take_back(session, receipt_ids=[receipt.receipt_id for receipt in receipts])
+    receipt_ids = [receipt.receipt_id for receipt in receipts]
+    penalties = charges.take_back(session, receipt_ids=receipt_ids)
+    take_recoveries_back(session, receipt_ids=receipt_ids)
     room: dict[limits.Line, int] = {}
     released: dict[str, int] = {}
     for receipt in receipts:
         claim, legs = claims[str(receipt.asset_id)], taken_back[f"{receipt.receipt_id}/receipt"]
-        paid_minor = receipt.applied_minor - receipt.charged_minor
+        paid_minor = receipt.applied_minor - receipt.charged_minor - receipt.recovered_minor
         session.execute(owed, {"id": claim.asset_id, "paid": paid_minor})
         if claim.funder_id:
-            part_minor = funder_part_minor(legs, claim.funder_id) - penalties.get(receipt.receipt_id, 0)
+            part_minor = funder_parts(legs).get(claim.funder_id, 0) - penalties.get(receipt.receipt_id, 0)
             session.execute(due, {"id": claim.asset_id, "funder": part_minor})
             line = (claim.obligor, claim.currency)
             room[line] = room.get(line, 0) + paid_minor
-            released[claim.asset_id] = released.get(claim.asset_id, 0) - released_minor(legs, claim.holder_id)
+        released[claim.asset_id] = released.get(claim.asset_id, 0) - released_minor(legs, claim.holder_id)
     limits.use_room(session, amounts=room, cause="reversed", now=now)
     debts.release(session, released=released)
 
@@ -135,7 +144,6 @@ def _reopen(
 def _tell(
     session: Session,
     receipts: Sequence[Receipt],
-    claims: Mapping[str, Any],
     taken_back: Mapping[str, Sequence[Leg]],
     *,
     now: datetime,
@@ -148,11 +156,11 @@ def _tell(
         if receipt.funder_id:
             told.append((receipt.funder_id, "deposit.reversed", data | {"amount_minor": receipt.amount_minor}, None))
         if receipt.asset_id:
-            day, paid_minor = f"{receipt.reversed_on}", receipt.applied_minor - receipt.charged_minor
-            body = {"receipt": receipt.receipt_id, "value_date": day, "amount_minor": -paid_minor}
-            funder_id = claims[receipt.asset_id].funder_id
-            part_minor = funder_part_minor(taken_back[f"{receipt.receipt_id}/receipt"], funder_id)
-            if part_minor:
+            paid_minor = receipt.applied_minor - receipt.charged_minor - receipt.recovered_minor
+            body = {"receipt": receipt.receipt_id, "value_date": f"{receipt.reversed_on}", "amount_minor": -paid_minor}
+            if receipt.recovered_minor:
+                body["recovered_minor"] = -receipt.recovered_minor
+            for funder_id, part_minor in funder_parts(taken_back[f"{receipt.receipt_id}/receipt"]).items():
                 part = data | {"asset_id": receipt.asset_id, "amount_minor": part_minor}
                 told.append((funder_id, "collection.reversed", part, len(facts)))
             facts.append(Fact(receipt.asset_id, "asset.payment_reversed", body))

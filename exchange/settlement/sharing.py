@@ -12,7 +12,7 @@ from exchange.settlement.policies import Policies
 from exchange.settlement.rules import Position, Shares
 from exchange.settlement.schemas import ReceiptItem
 from exchange.settlement.write_offs import GivingUp
-from exchange.shares import apportion
+from exchange.shares import apportion_down
 
 
 @dataclass(slots=True)
@@ -36,8 +36,10 @@ def share(sharing: Sharing, item: ReceiptItem) -> list[tuple[Position, int, Shar
     if not met:
         return []
     met = [_penalised(sharing, position, item) for position in met]
-    owed = [position.owed_minor for position in met]
-    amounts = apportion(min(item.amount_minor, sum(owed)), owed) if sum(owed) else [0] * len(met)
+    owed = {position.asset_id: position.owed_minor for position in met}
+    within_minor, parts = min(item.amount_minor, sum(owed.values())), sharing.claims.parts
+    due = apportion_down(within_minor, item.reference, parts=parts, weights=owed)
+    amounts = [due.get(position.asset_id, 0) for position in met]
     left_minor = item.amount_minor - sum(amounts)
     for place, position in enumerate(met):
         back_minor = min(left_minor, position.lost_minor)

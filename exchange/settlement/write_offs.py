@@ -38,6 +38,23 @@ COLLECTED = text("""
     WHERE pool_asset.asset_id = back.asset_id AND pool_asset.pool_id = back.pool_id
 """)
 
+TAKEN_BACK = text("""
+    WITH back AS (
+        SELECT asset_id, number, sum(amount_minor)::bigint AS amount, sum(funder_minor)::bigint AS funder
+        FROM recovery WHERE receipt_id = ANY(:ids) GROUP BY asset_id, number
+    ), lost AS (
+        UPDATE write_off SET recovered_minor = recovered_minor - back.amount,
+               recovered_funder_minor = recovered_funder_minor - back.funder
+        FROM back WHERE write_off.asset_id = back.asset_id AND write_off.number = back.number
+        RETURNING write_off.asset_id, pool_id, back.funder
+    )
+    UPDATE pool_asset SET collected_minor = collected_minor - again.minor,
+           written_off_minor = written_off_minor + again.minor
+    FROM (SELECT asset_id, pool_id, sum(funder)::bigint AS minor FROM lost GROUP BY asset_id, pool_id) AS again
+    WHERE pool_asset.asset_id = again.asset_id AND pool_asset.pool_id = again.pool_id
+""")
+"""`RECOVERED` and `COLLECTED`, backwards."""
+
 
 class GivingUp(NamedTuple):
     """What is to be given up of a claim (locked), why, and who decided it. `order` is that of its collections."""
@@ -105,6 +122,11 @@ def note_recoveries(session: Session, *, recovered: Iterable[tuple[str, str, Rec
     }
     session.execute(RECOVERED, parameters)
     session.execute(COLLECTED, {name: value for name, value in parameters.items() if name != "amounts"})
+
+
+def take_recoveries_back(session: Session, *, receipt_ids: Sequence[str]) -> None:
+    """Give up again what receipts that are undone had brought back, and whose it was; the books are right already."""
+    session.execute(TAKEN_BACK, {"ids": list(receipt_ids)})
 
 
 def _last_numbers(session: Session, asset_ids: Sequence[str]) -> dict[str, int]:

@@ -83,10 +83,10 @@ def split(
         if refused or title is None:
             results[index] = refused or rules.not_found(item.asset_id, at)
             continue
-        ids = [
+        ids = sorted(  # the order of the parts is theirs ever after: who shares a payment breaks ties by it
             new_id("ast", now=now, entropy=services.entropy, purpose=f"{item.asset_id}/part/{ordinal}")
             for ordinal in range(1, len(item.amounts_minor) + 1)
-        ]
+        )
         parts = rules.parts_of(title, asset_ids=ids, amounts_minor=item.amounts_minor)
         done.append(_Split(title, parts))
         titles[item.asset_id] = replace(title, state="split", outstanding_minor=0, encumbered_minor=0)

@@ -32,7 +32,7 @@ CONTRAST = """
 def test_every_word_can_be_read(browser: Page, served: Served, *, dark: bool) -> None:
     """Text stands out 4.5 to 1 or more (WCAG 2.2, AA) in light and dark, and nothing fails to load."""
     browser.look(dark=dark)
-    for path in ("/", f"/assets/{served.asset_id}", "/checks", "/collections"):
+    for path in ("/", f"/assets/{served.asset_id}", "/checks", "/breaks", "/collections"):
         browser.open(served.url + path)
         assert browser.run(CONTRAST) >= 4.5, path
         assert browser.troubles == []

@@ -16,6 +16,7 @@ PAGES = (
     "/pools/pol_01h455vb4pex5vsknk084sn02q",
     "/checks",
     "/collections",
+    "/breaks",
 )
 
 

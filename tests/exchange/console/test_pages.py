@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
+from sqlalchemy.orm import Session
 
 from exchange.db import Database
 from scoring.card import STYLE_HASH
@@ -71,7 +72,7 @@ def test_first_page_ages_what_is_owed(first: str) -> None:
 
 def test_first_page_links_everything(first: str, lived: House) -> None:
     """Documentation, contract, log, checks, and an asset and a pool to look into."""
-    for place in ("/docs/", "/openapi.json", "/log/checkpoint", "/checks", "/collections"):
+    for place in ("/docs/", "/openapi.json", "/log/checkpoint", "/checks", "/breaks", "/collections"):
         assert f'href="{place}"' in first
     assert f'href="/assets/{asset_ids(lived)["LATE-1"]}"' in first
     assert 'href="/pools/pol_' in first
@@ -208,6 +209,57 @@ def test_checks_page_names_what_is_wrong(house: House) -> None:
     page = browse(house.services).get("/checks").text
     assert page.count("Nothing wrong.") == 1
     assert '<table class="wrong">' in page
+
+
+def test_case_page_shows_all_of_a_case(browser: FlaskClient, lived: House) -> None:
+    """Linked from the lists, with the assets it is about; text from outside stays text."""
+    found = re.findall(r'href="(/collections/cas_[^"]+)"', browser.get("/collections").text)
+    assert found
+    page = browser.get(found[0]).text
+    assert f'href="/assets/{asset_ids(lived)["LATE-1"]}"' in page
+    assert any("LATE-1" in row and "CNY 10,000.00" in row for row in rows(page)), rows(page)
+    assert "<h2>Tasks</h2>" in page
+    assert "<h2>Stages</h2>" in page
+    assert "<script" not in page
+    assert browser.get("/collections/cas_7zzzzzzzzzzzzzzzzzzzzzzzzz").status_code == 404
+
+
+def test_breaks_page_shows_and_filters(browser: FlaskClient, lived: House) -> None:
+    """What differs, by how much and since when; an asset is a link, and what the address misspells is left open."""
+    asset_id = asset_ids(lived)["HELD-1"]
+    assert "No such breaks." in browser.get("/breaks").text
+    run = {"run_id": "rec_1", "business_date": "2026-03-03", "asked_by": "schedule", "asked_at": "2026-03-03"}
+    counted = ("checked", "found", "opened", "closed")
+    common = {"holder": "", "detail": "{}", "first_seen": "2026-03-01", "last_seen": "2026-03-03", "run_id": "rec_1"}
+    with as_owner(lived.services.database) as session:
+        add(session, "reconciliation_run", run | {"step": 3, "parts": "{}"} | dict.fromkeys(counted, 0) | {"place": ""})
+        for number, (kind, subject, unit, expected, state) in enumerate(
+            [
+                ("title_holding", asset_id, "CNY", 1_000_000, "open"),
+                ("stream_length", HOSTILE, "events", 7, "explained"),
+            ]
+        ):
+            one = {"kind": kind, "subject": subject, "unit": unit, "expected": expected, "found": 5, "state": state}
+            add(session, "reconciliation_break", common | one | {"break_id": f"brk_{number}", "team": "finance"})
+    page = browser.get("/breaks").text
+    assert HOSTILE not in page
+    told = rows(page)
+    assert any(row.startswith("title holding|…") and "|10,000.00|0.05|−9,999.95|CNY|" in row for row in told), told
+    assert any("|7|5|−2|events|" in row for row in told), told
+    assert f'href="/assets/{asset_id}"' in page
+    for query, count in (("state=open", 1), ("kind=stream_length", 1), ("team=risk", 0), ("team=nobody", 2)):
+        found = rows(browser.get(f"/breaks?{query}").text)
+        assert len([row for row in found[1:] if row != "No such breaks."]) == count, query
+    assert browser.get("/breaks?after=x").status_code == 422
+    with as_owner(lived.services.database) as session:
+        session.execute(text("DELETE FROM reconciliation_break"))
+        session.execute(text("DELETE FROM reconciliation_run WHERE run_id = 'rec_1'"))
+
+
+def add(session: Session, table: str, values: dict[str, object]) -> None:
+    """Write a row."""
+    names = ", ".join(values)
+    session.execute(text(f"INSERT INTO {table} ({names}) VALUES (:{', :'.join(values)})"), values)  # noqa: S608 - of a test
 
 
 def test_first_page_asks_a_bounded_number_of_questions(lived: House) -> None:

@@ -8,9 +8,10 @@ from tests.exchange.house import Client, House, enter_client
 from tests.exchange.settlement.book import balance, check_conserved, rows
 
 
-def follow(house: House, kind: str, *asset_ids: str) -> None:
-    """What the close of business does when assets default or are charged off."""
-    items = [{"asset_id": one, "kind": kind, "days_past_due": 93, "outstanding_minor": 1} for one in asset_ids]
+def follow(house: House, kind: str, *asset_ids: str, fact: str = "") -> None:
+    """What the close of business does when assets default or are charged off, or are not after all."""
+    said = {"kind": kind, "days_past_due": 93, "outstanding_minor": 1, "fact": fact}
+    items = [said | {"asset_id": one} for one in asset_ids]
     payload = {"business_date": house.today.isoformat(), "items": items}
     with house.services.database.transaction() as session:
         jobs.enqueue(session, job="losses.follow", payload=payload)

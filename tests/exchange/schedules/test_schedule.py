@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from exchange.schedules.calendars import Convention, is_business_day
 from exchange.schedules.refusals import AmountsTooSmall, CalendarYearUnknown, DatesNotIncreasing
 from exchange.schedules.rentals import level_rentals, schedule_of
 from exchange.schedules.schedule import Every, Instalment, Schedule, Unit, total_minor
+from exchange.shares import apportion_down
 
 START = date(2026, 1, 31)
 MONTHLY = Every(Unit.MONTHS, 1)
@@ -129,6 +131,38 @@ def test_what_is_open(plan: Schedule, paid: int, on: int) -> None:
     day = START + timedelta(days=on)
     should = sum(one.amount_minor for one in plan if one.due_date <= day)
     assert schedules.due_minor(plan, on=day, paid_minor=paid) == max(should - paid, 0)
+
+
+@given(plan=plans(longest=6), data=st.data())
+def test_a_payment_of_the_whole_is_never_a_minor_unit_short_of_a_parts_instalment(
+    plan: Schedule, data: st.DataObject
+) -> None:
+    """Split, and split again: whoever pays the whole's instalments one by one pays every part's in full, in time."""
+    parts: dict[str, list[str]] = {}
+    leaves = {"w": plan}
+    for _ in range(data.draw(st.integers(1, 3))):
+        large = sorted(one for one in leaves if total_minor(leaves[one]) > 1)
+        if not large:
+            break
+        name = data.draw(st.sampled_from(large))
+        shares = data.draw(shares_of(total_minor(leaves[name])))
+        parts[name] = [f"{name}{place}" for place in range(len(shares))]
+        leaves |= dict(zip(parts[name], schedules.split(leaves.pop(name), shares_minor=shares), strict=True))
+    owed = {name: total_minor(schedule) for name, schedule in leaves.items()}
+    for one in plan:
+        for name, paid_minor in apportion_down(one.amount_minor, "w", parts=parts, weights=owed).items():
+            assert paid_minor == 0 or name in leaves
+            owed[name] = owed.get(name, 0) - paid_minor
+        for name, schedule in leaves.items():
+            assert schedules.due_minor(schedule, on=one.due_date, paid_minor=total_minor(schedule) - owed[name]) == 0
+
+
+@st.composite
+def shares_of(draw: st.DrawFn, whole_minor: int) -> list[int]:
+    """Two to five positive amounts that sum to the whole."""
+    cuts = draw(st.sets(st.integers(1, whole_minor - 1), min_size=1, max_size=4))
+    edges = [0, *sorted(cuts), whole_minor]
+    return [upper - lower for lower, upper in pairwise(edges)]
 
 
 @given(plan=plans(), data=st.data())

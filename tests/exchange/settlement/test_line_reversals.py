@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exchange import books, jobs, worker
-from exchange.settlement.legs import Standing, funder_part_minor, why_not_reopened
+from exchange.settlement.legs import Standing, funder_parts, why_not_reopened
 from ledger.books import Leg
 from tests.exchange.house import House, mandate, receipt
 from tests.exchange.settlement.bank import (
@@ -329,4 +329,4 @@ SELLER = [Leg(books.BANK, "CNY/2", 5), Leg("seller/s/cash", "CNY/2", -5)]
 def test_what_may_be_reopened(standing: Standing, legs: list[Leg], reason: str | None) -> None:
     """Open, and in the hands that were paid."""
     assert why_not_reopened("ast", standing, taken_back=legs) == reason
-    assert funder_part_minor(legs, standing.funder_id) == (5 if standing.funder_id == "f" and legs is FUNDER else 0)
+    assert funder_parts(legs) == ({"f": 5} if legs is FUNDER else {})
