@@ -36,7 +36,17 @@ PUBLIC = {
     "/confirm/static/<path:filename>",
     "/console/<path:filename>",  # style sheets
 }
-CONSOLE = {"/", "/assets", "/assets/<asset_id>", "/pools/<pool_id>", "/collections", "/checks"}
+CONSOLE = {
+    "/",
+    "/assets",
+    "/assets/<asset_id>",
+    "/pools/<pool_id>",
+    "/collections",
+    "/checks",
+    "/collections/<case_id>",
+    "/breaks",
+    "/model",
+}
 """Pages. They ask for an operator unless `console_open` is set; tests/exchange/console tries that."""
 OPERATIONS = list(operations())
 

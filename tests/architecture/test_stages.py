@@ -22,6 +22,7 @@ EXTRA = {
     ("console", "charts"),  # the geometry of its plots
     ("console", "formats"),  # numbers as people read them
     ("console", "collecting"),  # the work list
+    ("console", "comparing"),  # breaks
     ("console", "lives"),  # one asset, one pool
     ("console", "overview"),  # the first page
     ("console", "series"),  # what the plots show
