@@ -88,7 +88,7 @@ def turn(session: Session, *, facility: Facility, to: str, reason: str, at: At) 
 
 
 def set_state(session: Session, *, services: Services, facility_id: str, to: str, reason: str, at: At) -> None:
-    """Turn a facility by hand. Closing pays out all that is left, the reserve and the covers with it.
+    """Turn a facility by hand. Closing pays out all that is left, the reserve and the covers with it; the rest is lost.
 
     Refuses `StateRefused` and `NotPaidBackYet`.
     """
@@ -106,6 +106,18 @@ def set_state(session: Session, *, services: Services, facility_id: str, to: str
     set_purchases(session, services=services, facility=facility, terms=found.terms, buys=buys, now=at.now)
     if to == "closed":
         distributions.run(session, facility=facility, figures=found, day=at.today, at=at)
+        _give_up_rest(session, facility, at)
+
+
+def _give_up_rest(session: Session, facility: Facility, at: At) -> None:
+    """What a closed facility could not pay back is lost to its holders."""
+    tranches = positions.positions(session, facility_id=facility.facility_id, until=at.today)
+    steps = [step for one in tranches for step in _steps(one, one.sum("principal_minor"))]
+    if steps:
+        key = f"{facility.facility_id}/closed"
+        moved = Transfer(key, at.today, "not paid back", _legs(facility, steps, 0))
+        post(session.connection(), transfers=[moved], now=at.now)
+        move(session, steps=steps, transfer=key, at=at)
 
 
 def absorb(session: Session, *, facility: Facility, at: At) -> None:
@@ -160,6 +172,8 @@ def _bear(session: Session, facility: Facility, asset_id: str, change_minor: int
 
 def _steps(tranche: Position, amount_minor: int) -> Iterator[Step]:
     """A tranche's part of a loss over its holders by principal; of a recovery by what each lost."""
+    if not amount_minor:
+        return
     kind, name = ("lost", "principal_minor") if amount_minor > 0 else ("restored", "lost_minor")
     weights = [getattr(owner, name) for owner in tranche.owners]
     for owner, share in zip(tranche.owners, apportion(abs(amount_minor), weights), strict=True):

@@ -286,17 +286,11 @@ def pay(terms: Terms, pot: Pot) -> Paid:
         covered=pot.covered,
         triggers=pot.on,
     )
-    unpaid = dict(pot.dues)
-    for payment in (*reserved.payments, *reserved.drawn):
-        if payment.due in unpaid:
-            unpaid[payment.due] -= payment.amount_minor
+    unpaid = _unpaid(pot.dues, (*reserved.payments, *reserved.drawn))
     capital_minor = pot.cash_minor - pot.profit_minor + (0 if pot.state in BUYING else reserved.left_minor)
     back = run(terms.principal, capital_minor, unpaid, triggers=pot.on)
-    for payment in back:
-        if payment.due in unpaid:
-            unpaid[payment.due] -= payment.amount_minor
     payments = [*reserved.payments, *back]
-    return Paid(released_minor, payments, reserved.drawn, reserved.reserve_minor, unpaid)
+    return Paid(released_minor, payments, reserved.drawn, reserved.reserve_minor, _unpaid(unpaid, back))
 
 
 def covered_dues(ranks: Iterable[Rank]) -> tuple[str, ...]:
@@ -380,6 +374,15 @@ def check_currency(terms: Terms, *, currency: str | None = None, at: str = "") -
     if wanted not in MINOR_DIGITS or currency not in {None, wanted}:
         fault = Fault("other_currency", f"{at}/purchases/currency", currency or "a currency in use, ISO 4217", wanted)
         raise OtherCurrency("A facility has one currency.", faults=(fault,))
+
+
+def _unpaid(dues: Mapping[str, int], payments: Iterable[Payment]) -> dict[str, int]:
+    """What is still due after payments; the rest and the reserve are nobody's due."""
+    left = dict(dues)
+    for payment in payments:
+        if payment.due in left:
+            left[payment.due] -= payment.amount_minor
+    return left
 
 
 def _less(still: Sequence[Taken], name: str, amount_minor: int) -> list[Taken]:

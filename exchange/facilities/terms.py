@@ -47,14 +47,14 @@ class RulesRefused(Refusal):
     title = "These rules cannot be"
 
 
-class Cut(Struct, forbid_unknown_fields=True, frozen=True):
+class Cut(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """From so many days on, so much of a value is gone."""
 
     days: int
     share_ppm: int
 
 
-class Eligibility(Struct, forbid_unknown_fields=True, frozen=True):
+class Eligibility(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """Which assets count for the base. An empty list, or nothing, lets all pass.
 
     Disputed and charged-off assets never count.
@@ -71,7 +71,7 @@ class Eligibility(Struct, forbid_unknown_fields=True, frozen=True):
     max_late_share_ppm: int | None = None
 
 
-class Limit(Struct, forbid_unknown_fields=True, frozen=True):
+class Limit(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """How much of what is eligible may be one obligor's, one sector's ...; `of`: of one alone."""
 
     by: str
@@ -80,7 +80,7 @@ class Limit(Struct, forbid_unknown_fields=True, frozen=True):
     of: str | None = None
 
 
-class Trigger(Struct, forbid_unknown_fields=True, frozen=True):
+class Trigger(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """A test and what it does above its threshold: purchases stop; and for good, the state turns."""
 
     test: str
@@ -88,7 +88,7 @@ class Trigger(Struct, forbid_unknown_fields=True, frozen=True):
     turns: str = "stop"
 
 
-class Payments(Struct, forbid_unknown_fields=True, frozen=True):
+class Payments(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """When money is distributed: on `first_date` and every so many months after, moved to business days."""
 
     first_date: date
@@ -107,7 +107,7 @@ class Payments(Struct, forbid_unknown_fields=True, frozen=True):
                     yield moved
 
 
-class Terms(Struct, forbid_unknown_fields=True, frozen=True):
+class Terms(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """The rules in force. Rates in basis points a year (ACT/360 where a tranche does not say otherwise).
 
     `purchases` are the terms of its mandate. `profit` shares what is earned, `principal` what capital comes back;

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     clearing,
     close_of_business,
+    facility,
     intake,
     log,
     planted,
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[], Result | list[Result]]] = {
     "posting": posting.measure,
     "statement": statement.measure,
     "close-of-business": close_of_business.measure,
+    "facility": facility.measure,
     "scoring": scoring.measure,
     "sign": sign.measure,
     "verify": verify.measure,

@@ -7,13 +7,16 @@ from exchange import books
 from tests.exchange.house import House, mandate, receivable
 from tests.exchange.settlement.book import all_balances, asset, dated, rows
 
+ROOMS = ("pools", "funding", "facilities", "losses")
+"""What falls due by itself."""
 SENIOR, MEZZANINE, JUNIOR = range(3)
-_numbers = count(1)
+_numbers, _tenors = count(1), count(60)
 
 
 def facility_rules(house: House, **changes: object) -> dict[str, Any]:
-    """Rules that buy whatever is there for 60 days; `changes` make them otherwise."""
-    purchases = mandate(min_tenor_days=1, advance_bps=9_000)
+    """Rules that buy what has a tenor that no other facility buys; `changes` make them otherwise."""
+    tenor = next(_tenors)
+    purchases = mandate(min_tenor_days=tenor, max_tenor_days=tenor, advance_bps=9_000)
     purchases = {name: value for name, value in purchases.items() if name not in {"name", "auto_commit"}}
     first = house.today.replace(day=1).isoformat()
     rules = {"purchases": purchases, "payments": {"first_date": first}, "advance_bps": 9_000}
@@ -59,9 +62,10 @@ def pay_in(house: House, facility_id: str, name: str, amounts: dict[int, int]) -
         house.funders[funder].post(f"/v1/capital-calls/{call_id}/payment", {})
 
 
-def buys(house: House, facility_id: str, count_of: int = 1, *, days: int = 60, **changes: object) -> list[str]:
-    """Assets of a million each that the facility buys tomorrow, due `days` later."""
+def buys(house: House, facility_id: str, count_of: int = 1, **changes: object) -> list[str]:
+    """Assets of a million each that the facility buys tomorrow."""
     house.move(9, days=1)
+    days = shown(house, facility_id)["rules"]["purchases"]["min_tenor_days"]
     items = []
     for _ in range(count_of):
         number = next(_numbers)
@@ -70,12 +74,12 @@ def buys(house: House, facility_id: str, count_of: int = 1, *, days: int = 60, *
     asset_ids = house.submit(*items)
     house.move(10, 30)
     house.move(14, 30)
-    held = rows(
-        house,
-        "SELECT asset_id FROM pool_asset JOIN facility USING (mandate_id) WHERE facility_id = :id",
-        id=facility_id,
-    )
-    assert set(asset_ids) <= {row.asset_id for row in held}, [asset(house, one) for one in asset_ids]
+    query = """
+        SELECT asset_id FROM pool_asset JOIN facility USING (mandate_id)
+        WHERE facility_id = :id AND bought_on IS NOT NULL
+    """
+    held = {row.asset_id for row in rows(house, query, id=facility_id)}
+    assert set(asset_ids) <= held, [asset(house, one) for one in asset_ids]
     check(house)
     return asset_ids
 
