@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from exchange.registry.models import AssetEvent, PendingEvent, SetAsideEvent, SigningKey
 from exchange.registry.rules import KeyState, key_state
+from ledger.canonical import parse_canonical
+from ledger.encoding import parse_base64url
 from ledger.key_history import Use
 from ledger.keys import public_key_from_bytes
 from ledger.notes import ED25519, Verifier
@@ -17,19 +19,33 @@ ORDER_OF_VERIFIERS = (KeyState.CURRENT, KeyState.OUTGOING, KeyState.NEXT, KeySta
 """As a reader needs them; a denounced key is not to be relied on."""
 
 
-def chain(session: Session, *, asset_id: str, disclosed: bool) -> list[dict[str, Any]]:
-    """The signed links of one asset in order; `disclosed` says whether the reader may see the disclosures too."""
+def chain(session: Session, *, asset_id: str, disclosed: bool, reader: str | None = None) -> list[dict[str, Any]]:
+    """The signed links of one asset in order; `disclosed` says whether the reader may see the disclosures too.
+
+    A `reader`, a funder or platform, is not told what other funders paid: the price of a purchase is its buyer's to
+    see and the seller's platform's, that of a trade between funders its buyer's.
+    """
     query = select(AssetEvent).where(AssetEvent.asset_id == asset_id).order_by(AssetEvent.sequence)
     return [
         {
             "sequence": event.sequence,
             "kind": event.kind,
             "jws": event.jws,
-            "disclosures": event.disclosures.split("~") if disclosed and event.disclosures else [],
+            "disclosures": event.disclosures.split("~")
+            if disclosed and event.disclosures and not (reader and _of_others(event, reader))
+            else [],
             "log_index": event.log_index,
         }
         for event in session.execute(query).scalars()
     ]
+
+
+def _of_others(event: AssetEvent, reader: str) -> bool:
+    """Whether an assignment is another funder's, and its price not the reader's to know."""
+    if event.kind != "asset.assigned":
+        return False
+    content = parse_canonical(parse_base64url(event.jws.split(".")[1]))
+    return content["holder"] != reader and (reader.startswith("fnd_") or "trade" in content)
 
 
 def unsealed() -> ScalarSelect[int]:

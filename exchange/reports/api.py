@@ -37,7 +37,7 @@ def show_records(call: Call, asset_id: str) -> dict[str, Any]:
         call.caller.role is Role.FUNDER
         and queries.holds_part(call.session, funder_id=str(call.caller.party_id), asset_id=asset_id)
     )
-    return {"items": chain(call.session, asset_id=asset_id, disclosed=disclosed)}
+    return {"items": chain(call.session, asset_id=asset_id, disclosed=disclosed, reader=call.caller.party_id)}
 
 
 @room.operation("/assets/<asset_id>/schedule", roles=READERS, result=ScheduleShown)

@@ -221,7 +221,7 @@ def _trade(session: Session, deal: Deal) -> None:
         Fact(
             one.held.asset_id,
             "asset.assigned",
-            {"holder": deal.buyer.funder_id, "pool": deal.pool_id, "effective_date": day},
+            {"holder": deal.buyer.funder_id, "pool": deal.pool_id, "trade": deal.trade_id, "effective_date": day},
             {"price_minor": one.price_minor, "face_minor": one.held.outstanding_minor},
         )
         for one in deal.sales

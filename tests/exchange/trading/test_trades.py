@@ -1,10 +1,12 @@
 """Trades between funders: to the cent, in parts, seen by whom they may, off the market when the price is stale."""
 
+import re
 from typing import Any
 
 import pytest
 
 from exchange import books
+from exchange.packs import sight
 from tests.exchange.house import House, mandate, receipt
 from tests.exchange.losses.wrong import follow
 from tests.exchange.pools.soundness import claims, money, sound
@@ -33,6 +35,13 @@ def test_a_trade_to_the_cent(house: House) -> None:
     seller, buyer = told(house, 0, "trade.settled")[-1], told(house, 1, "trade.settled")[-1]
     assert (seller["result_minor"], buyer["price_minor"], "result_minor" in buyer) == (1_000, 995_000, False)
     assert kinds(house, asset_id)[-2:] == ["asset.assigned", "asset.notice_given"]
+    for reader, prices in (
+        (house.funders[1], [False, True]),
+        (house.platform, [True, False]),
+        (house.operator, [True] * 2),
+    ):
+        records = reader.get(f"/v1/assets/{asset_id}/records")["items"]
+        assert [bool(one["disclosures"]) for one in records if one["kind"] == "asset.assigned"] == prices
     assert holders(house.operator, asset_id)["holders"][0]["holder"] == house.funder_ids[1]
     assert holders(house.funders[0], asset_id)["holders"][0]["holder"] is None
     query = """
@@ -199,3 +208,15 @@ def test_what_cannot_be_listed(house: House) -> None:
     problem = post("POST", "/v1/listings", body | {"asset_ids": [other], "valid_until": at(house, hours=1)})
     assert problem["errors"][0]["code"] == "past_due"
     assert claims(house)[other] == "assigned"
+
+
+def test_packs_have_ones_own(house: House) -> None:
+    """A funder's pack has its own bids, listings and sides of trades, and nothing of another's."""
+    (asset_id,) = owned(house)
+    take(house, offer(house, asset_id))
+    for table in ("auction", "bid", "listing", "listing_asset", "trade_side"):
+        query = re.sub(r"%\((\w+)\)s", r":\1", sight.FILES[table])
+        for number, own in enumerate(house.funder_ids[:2]):
+            found = rows(house, query, funder=own)
+            assert bool(found) == (number == 0 or table == "trade_side"), table
+            assert {row.funder_id for row in found if hasattr(row, "funder_id")} <= {own}
