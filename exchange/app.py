@@ -37,6 +37,7 @@ from exchange.reconciliation import api as reconciliation
 from exchange.registry import api as registry
 from exchange.reports import api as reports
 from exchange.risk import api as risk
+from exchange.rounds import api as rounds
 from exchange.schemas import Problem
 from exchange.services import Services
 from exchange.servicing import api as servicing
@@ -57,6 +58,7 @@ ROOMS = (
     pools,
     title,
     corrections,
+    rounds,
     funding,
     trading,
     servicing,

@@ -39,6 +39,7 @@ from exchange.reconciliation import jobs as reconciliation
 from exchange.registry import sealing
 from exchange.registry.witnesses import Asking
 from exchange.risk import jobs as risk
+from exchange.rounds import jobs as rounds
 from exchange.services import Services
 from exchange.servicing import jobs as servicing
 from exchange.settlement import jobs as settlement
@@ -54,7 +55,10 @@ HANDLERS: dict[str, Handler] = {
     "models.evaluate": models.evaluate,
     "models.keep_up": models.keep_up,
     "pools.list": pools.list_assets,
-    "pools.round": pools.clear_round,
+    "pools.round": rounds.ask_round,
+    "rounds.begin": rounds.begin,
+    "rounds.solve": rounds.solve_round,
+    "rounds.apply": rounds.apply_round,
     "title.notify": title.notify,
     "title.alert": title.alert,
     "funding.offer": funding.offer_round,

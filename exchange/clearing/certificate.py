@@ -55,7 +55,7 @@ def head_digest(document: Document) -> str:
 
 def extract_bytes(document: Document, mandates: Sequence[int]) -> bytes:
     """What the funder of these mandates gets."""
-    return form.extract(document, mandates)
+    return form.extracts(document, [mandates])[0]
 
 
 def market_document(market: Market) -> Document:

@@ -145,8 +145,8 @@ def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
         if not len(free):
             break
         hessian = dual.curvature(shares, heat, free)
-        steep = hessian.diagonal().copy()
-        hessian[np.diag_indices_from(hessian)] += steep * 1e-6 + max(steep.max() * 1e-12, 1e-300)
+        steep = np.maximum(hessian.diagonal(), 0)  # rounding takes it a hair below where all pairs are alike
+        hessian[np.diag_indices_from(hessian)] = steep * (1 + 1e-6) + max(steep.max() * 1e-12, 1e-300)
         unit = 1 / np.sqrt(hessian.diagonal())
         far = reach[free] * heat / dual.strength[free]
         low, high = np.maximum(-prices[free], -far) / unit, far / unit

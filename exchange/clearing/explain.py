@@ -31,7 +31,10 @@ class Cost:
     @property
     def words(self) -> str:
         """One sentence."""
-        of = f"{self.limit} of group {self.group}" + (f", key {self.key}" if self.key >= 0 else "")
+        return self.said(f"{self.limit} of group {self.group}" + (f", key {self.key}" if self.key >= 0 else ""))
+
+    def said(self, of: str) -> str:
+        """One sentence about a limit that is called this."""
         steps = {"minor units": "one more million", "per mille": "one more per mille", "units": "one unit more"}
         return (
             f"{steps[self.unit]} of this limit ({of}) would be worth as much as placing"

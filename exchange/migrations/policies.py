@@ -20,6 +20,7 @@ OF_HOLDER = f"""
     facility_id IN (SELECT facility_id FROM tranche JOIN tranche_holding USING (tranche_id) WHERE tranche_holding.{OWN})
 """  # noqa: S608 - constants
 OTHERWISE = {
+    "round_clearing": "false",
     "pool_asset": OF_POOL,
     "listing_asset": f"listing_id IN (SELECT listing_id FROM listing WHERE {OWN})",  # noqa: S608 - same
     "auction_certificate": "false",
@@ -34,7 +35,7 @@ OTHERWISE = {
     "signed_request": OF_CLIENT,
     "books_accounts": f"path NOT LIKE 'funder/%%' OR starts_with(path, 'funder/' || {ME} || '/')",
 }
-"""Tables without a `funder_id` whose rows are a funder's all the same."""
+"""Tables without a `funder_id` whose rows are a funder's all the same, or no funder's."""
 OF_FUNDERS = """
     SELECT table_name, is_nullable = 'YES' FROM information_schema.columns
     WHERE table_schema = 'public' AND column_name = 'funder_id' ORDER BY table_name

@@ -18,6 +18,7 @@ from exchange.receivables import models as receivables
 from exchange.reconciliation import models as reconciliation
 from exchange.registry import models as registry
 from exchange.risk import models as risk
+from exchange.rounds import models as rounds
 from exchange.servicing import models as servicing
 from exchange.settlement import models as settlement
 from exchange.title import models as title
@@ -41,6 +42,7 @@ DEFINED_IN = (
     models_found,
     pools,
     title,
+    rounds,
     corrections,
     funding,
     trading,

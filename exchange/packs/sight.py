@@ -91,7 +91,7 @@ FILES = {
                CASE WHEN held THEN obligor_id ELSE '{WITHHELD[1]}' END AS obligor_id,
                CASE WHEN held THEN invoice_number ELSE '' END AS invoice_number,
                CASE WHEN held THEN documents ELSE '[]' END AS documents,
-               product, currency, face_minor, issue_date, due_date, recourse, submitted_at, schedule
+               product, currency, face_minor, issue_date, due_date, recourse, submitted_at, schedule, divisible
         FROM receivable JOIN origin USING (asset_id)
     """,  # noqa: S608 - names of ours
     "document": """
@@ -112,11 +112,12 @@ FILES = {
         FROM decision JOIN origin USING (asset_id)
     """,
     "mandate": """
-        SELECT mandate_id, version, funder_id, name, terms, effective_at FROM mandate WHERE funder_id = %(funder)s
+        SELECT mandate_id, version, funder_id, name, terms, effective_at, entered_at, ended
+        FROM mandate WHERE funder_id = %(funder)s
     """,
     "clearing_round": """
         SELECT round_id, cut_off_at, '' AS seed, own.assets AS asset_count, own.assets AS matched_count,
-               '{}'::jsonb AS matched_face
+               '{}'::jsonb AS matched_face, state, finished_at
         FROM clearing_round JOIN (
             SELECT round_id, count(*) AS assets FROM pool JOIN pool_asset USING (pool_id)
             WHERE funder_id = %(funder)s GROUP BY round_id

@@ -1,4 +1,4 @@
-"""List scored assets as free claims, keep mandates, clear rounds, let claims go."""
+"""List scored assets as free claims, keep mandates, reserve what a round gives, let claims go."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
@@ -8,18 +8,14 @@ import msgspec
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
-from exchange import jobs
 from exchange.db import copy_rows
+from exchange.errors import NotFound
 from exchange.ids import new_id
-from exchange.pools import queries, rules
-from exchange.pools.models import Mandate, Pool, PoolAsset, Round
-from exchange.pools.rules import Candidate, FreeAsset, Match, Terms
+from exchange.pools.models import Mandate, Pool, PoolAsset
+from exchange.pools.rules import MAX_POOL_ASSETS, Candidate, Match
+from exchange.pools.terms import Terms
 from exchange.risk import limits
 from exchange.services import Services
-from ledger import log
-
-MATCHED_JOB = "funding.offer"
-"""Who is next: a round's pools are offered."""
 
 
 def list_assets(session: Session, *, asset_ids: Sequence[str], now: datetime) -> None:
@@ -47,9 +43,16 @@ def list_assets(session: Session, *, asset_ids: Sequence[str], now: datetime) ->
 
 
 def create_mandate(
-    session: Session, *, services: Services, funder_id: str, name: str, terms: Terms, now: datetime
+    session: Session,
+    *,
+    services: Services,
+    funder_id: str,
+    name: str,
+    terms: Terms,
+    now: datetime,
+    effective_at: datetime | None = None,
 ) -> tuple[str, int]:
-    """Put a mandate in force; the same name again is a new version of it. Gives its id and version."""
+    """Enter a mandate; the same name again is a new version of it. Gives its id and version."""
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:mandate, 0))")
     session.execute(lock, {"mandate": f"pools.mandate {funder_id} {name}"})
     last = select(Mandate.mandate_id, func.max(Mandate.version)).where(
@@ -62,43 +65,57 @@ def create_mandate(
         "version": version,
         "funder_id": funder_id,
         "name": name,
-        "effective_at": now,
+        "effective_at": effective_at or now,
+        "entered_at": now,
     }
     session.execute(insert(Mandate).values(terms=msgspec.to_builtins(terms), **values))
     return mandate_id, version
 
 
-def clear_round(session: Session, *, services: Services, cut_off_at: datetime, today: date, now: datetime) -> None:
-    """Match every free asset to the mandates in force; what a mandate gets becomes a pool, reserved for its funder.
+def end_mandate(session: Session, *, funder_id: str, mandate_id: str, now: datetime) -> int:
+    """Let a mandate take nothing more, until another version of it is entered; gives the version that says so.
 
-    The tie-break seed is the root of the last published checkpoint: public, and nobody's choice. A round that was
-    cleared already is left as it is.
+    What was offered under it stays offered. Ending twice is ending once. Refuses `NotFound`.
     """
-    lock_mandates(session)
-    if session.execute(select(Round).where(Round.cut_off_at == cut_off_at)).first() is not None:
-        return
-    assets = queries.free_assets(session)
-    candidates = queries.candidates(session) if assets else []
-    checkpoint = log.latest_checkpoint(session.connection())
-    seed = checkpoint.root if checkpoint else b""
-    matches = _match(session, assets, candidates, seed=seed, today=today)
-    round_id = new_id("rnd", now=now, entropy=services.entropy, purpose=cut_off_at.isoformat())
-    face: dict[str, int] = {}
-    for match in matches:
-        face[match.asset.currency] = face.get(match.asset.currency, 0) + match.asset.face_minor
-    session.execute(
-        insert(Round).values(
-            round_id=round_id,
-            cut_off_at=cut_off_at,
-            seed=seed.hex(),
-            asset_count=len(assets),
-            matched_count=len(matches),
-            matched_face=face,
-        )
-    )
-    if matches:
-        _pool(session, matches, candidates, round_id=round_id, services=services, now=now)
-        jobs.enqueue(session, job=MATCHED_JOB, payload={"round_id": round_id})
+    query = select(Mandate).where(Mandate.mandate_id == mandate_id, Mandate.funder_id == funder_id)
+    first = session.execute(query.order_by(Mandate.version).limit(1)).scalar_one_or_none()
+    if first is None:
+        raise NotFound("There is no such mandate of yours.")
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:mandate, 0))")
+    session.execute(lock, {"mandate": f"pools.mandate {funder_id} {first.name}"})
+    last = session.execute(query.order_by(Mandate.version.desc()).limit(1)).scalar_one()
+    if last.ended:
+        return last.version
+    values = {name: getattr(last, name) for name in ("mandate_id", "funder_id", "name", "terms")}
+    times = {"effective_at": now, "entered_at": now}
+    session.execute(insert(Mandate).values(version=last.version + 1, ended=True, **values, **times))
+    return last.version + 1
+
+
+def reserve(
+    session: Session,
+    *,
+    round_id: str,
+    got: Sequence[tuple[Candidate, Sequence[Match]]],
+    services: Services,
+    now: datetime,
+) -> None:
+    """Write the pools of what mandates got, reserve their assets and take of the obligors' limits.
+
+    The caller holds the locks on the claims and on the limits. A mandate that got more than `MAX_POOL_ASSETS` has
+    several pools.
+    """
+    used: dict[limits.Line, int] = {}
+    for candidate, matches in got:
+        for begin in range(0, len(matches), MAX_POOL_ASSETS):
+            purpose = f"{round_id}/{candidate.mandate_id}" + (f"/{begin}" if begin else "")
+            pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=purpose)
+            some = matches[begin : begin + MAX_POOL_ASSETS]
+            write_pool(session, candidate, some, pool_id=pool_id, round_id=round_id, now=now)
+        for match in matches:
+            line = (match.asset.obligor, match.asset.currency)
+            used[line] = used.get(line, 0) + match.asset.face_minor
+    limits.use_room(session, amounts=used, cause="reserved", now=now)
 
 
 def lock_mandates(session: Session, *, mandate_ids: Collection[str] | None = None) -> None:
@@ -159,53 +176,6 @@ def leave_pools(session: Session, *, asset_ids: Sequence[str], now: datetime) ->
     """Note that assets left the pools they were in."""
     update = text("UPDATE pool_asset SET released_at = :now WHERE asset_id = ANY(:ids) AND released_at IS NULL")
     session.execute(update, {"ids": list(asset_ids), "now": now})
-
-
-def _match(
-    session: Session,
-    assets: Sequence[FreeAsset],
-    candidates: Sequence[Candidate],
-    *,
-    seed: bytes,
-    today: date,
-) -> list[Match]:
-    """Clear each currency by itself, under the lock on every obligor's limit."""
-    rooms = limits.lock_room(session, lines=sorted({(asset.obligor, asset.currency) for asset in assets}))
-    matches = []
-    for currency in sorted({asset.currency for asset in assets}):
-        matches += rules.clear(
-            [asset for asset in assets if asset.currency == currency],
-            [candidate for candidate in candidates if candidate.terms.currency == currency],
-            rooms={obligor: room for (obligor, line), room in rooms.items() if line == currency},
-            seed=seed,
-            today=today,
-        )
-    return matches
-
-
-def _pool(
-    session: Session,
-    matches: Sequence[Match],
-    candidates: Sequence[Candidate],
-    *,
-    round_id: str,
-    services: Services,
-    now: datetime,
-) -> None:
-    """Write the pools of a round and reserve their assets and the obligors' limits."""
-    by_mandate: dict[str, list[Match]] = {}
-    used: dict[limits.Line, int] = {}
-    for match in matches:
-        by_mandate.setdefault(match.mandate_id, []).append(match)
-        line = (match.asset.obligor, match.asset.currency)
-        used[line] = used.get(line, 0) + match.asset.face_minor
-    for candidate in candidates:
-        got = by_mandate.get(candidate.mandate_id)
-        if got:
-            purpose = f"{round_id}/{candidate.mandate_id}"
-            pool_id = new_id("pol", now=now, entropy=services.entropy, purpose=purpose)
-            write_pool(session, candidate, got, pool_id=pool_id, round_id=round_id, now=now)
-    limits.use_room(session, amounts=used, cause="reserved", now=now)
 
 
 def write_pool(

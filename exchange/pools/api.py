@@ -1,17 +1,24 @@
 """Mandates in, pools out, and why not."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from exchange.auth import Role
-from exchange.currencies import MINOR_DIGITS
-from exchange.errors import Fault, InvalidRequest, NotFound
+from exchange.errors import InvalidRequest, NotFound
 from exchange.http import Call, Room
 from exchange.pools import actions, queries, rules
-from exchange.pools.rules import Terms
-from exchange.pools.schemas import MandateCreated, MandateSchema, MandatesShown, PoolsShown, WhyNotShown
-from exchange.risk import limits
+from exchange.pools.schemas import (
+    MandateCreated,
+    MandateSchema,
+    MandatesShown,
+    PoolsShown,
+    WhyNotOfAll,
+    WhyNotShown,
+)
+from exchange.pools.terms import Terms, faults_of
 from exchange.schemas import PageQuery
 
 room = Room("pools", __name__, url_prefix="/v1", description="Mandates, and the pools that rounds make for them")
@@ -28,56 +35,66 @@ room = Room("pools", __name__, url_prefix="/v1", description="Mandates, and the 
 )
 def create_mandate(call: Call) -> dict[str, Any]:
     """Put a mandate in force for the rounds to come."""
-    name = call.body.pop("name")
-    terms = msgspec.convert(call.body, Terms)
-    _check(terms)
+    terms = read_terms(call.body, effective_at=call.body.get("effective_at"), now=call.now)
     mandate_id, version = actions.create_mandate(
         call.session,
         services=call.services,
         funder_id=str(call.caller.party_id),
-        name=name,
+        name=call.body["name"],
         terms=terms,
         now=call.now,
+        effective_at=call.body.get("effective_at"),
     )
     return {"mandate_id": mandate_id, "version": version}
 
 
 @room.operation("/mandates", roles=[Role.FUNDER], result=MandatesShown)
 def list_mandates(call: Call) -> dict[str, Any]:
-    """Your mandates in force."""
+    """Your mandates in force, and the versions of them that are to come."""
     funder_id = str(call.caller.party_id)
-    used = {one.mandate_id: one.usage.total_minor for one in queries.candidates(call.session, funder_id=funder_id)}
+    found = queries.candidates(call.session, now=call.now, funder_id=funder_id)
+    used = {one.mandate_id: one.usage.total.price_minor for one in found}
+    in_force = queries.mandates(call.session, now=call.now, funder_id=funder_id)
+    coming = queries.coming(call.session, now=call.now, funder_id=funder_id)
     items = [
         {
             "mandate_id": mandate.mandate_id,
             "version": mandate.version,
             "name": mandate.name,
             "terms": mandate.terms,
-            "used_minor": used[mandate.mandate_id],
+            "used_minor": used.get(mandate.mandate_id, 0),
+            "state": state,
+            "effective_at": mandate.effective_at,
         }
-        for mandate in queries.mandates(call.session, funder_id=funder_id)
+        for state, mandates in (("in_force", in_force), ("coming", coming))
+        for mandate in mandates
     ]
     return {"items": items}
+
+
+@room.operation(
+    "/mandates/<mandate_id>/end", method="POST", roles=[Role.FUNDER], result=MandateCreated, status=201, idempotent=True
+)
+def end_mandate(call: Call, mandate_id: str) -> dict[str, Any]:
+    """Let a mandate take nothing more; what was offered under it stays offered. Enter its name again to begin anew."""
+    funder_id = str(call.caller.party_id)
+    version = actions.end_mandate(call.session, funder_id=funder_id, mandate_id=mandate_id, now=call.now)
+    return {"mandate_id": mandate_id, "version": version}
 
 
 @room.operation("/mandates/<mandate_id>/why-not/<asset_id>", roles=[Role.FUNDER], result=WhyNotShown)
 def explain_mandate(call: Call, mandate_id: str, asset_id: str) -> dict[str, Any]:
     """Why the next round would not give you this asset: the same rules as the matcher's, with the numbers compared."""
-    own = queries.candidates(call.session, funder_id=str(call.caller.party_id))
-    candidate = next((one for one in own if one.mandate_id == mandate_id), None)
-    asset = queries.asset(call.session, asset_id=asset_id)
-    if candidate is None or asset is None:
+    found = next((one for one in _why_not(call, asset_id) if one["mandate_id"] == mandate_id), None)
+    if found is None:
         raise NotFound("There is no such mandate of yours, or no such asset.")
-    room_minor = limits.room_of(call.session, line=(asset.obligor, asset.currency))
-    today = call.today
-    reasons = rules.why_not(candidate, asset, room_minor=room_minor, today=today)
-    if not queries.is_free(call.session, asset_id=asset_id):
-        reasons.insert(0, rules.WhyNot("not_free", limit=True, actual=False))
-    return {
-        "matches": not reasons,
-        "version": candidate.version,
-        "refusals": [_told(one) for one in reasons],
-    }
+    return found
+
+
+@room.operation("/assets/<asset_id>/why-not", roles=[Role.FUNDER], result=WhyNotOfAll)
+def explain_asset(call: Call, asset_id: str) -> dict[str, Any]:
+    """What each of your mandates in force says of this asset."""
+    return {"items": _why_not(call, asset_id)}
 
 
 @room.operation("/pools", roles=[Role.FUNDER, Role.OPERATOR, Role.AUDITOR], query=PageQuery, result=PoolsShown)
@@ -92,22 +109,36 @@ def list_pools(call: Call) -> dict[str, Any]:
     return call.page(items, by="pool_id")
 
 
-def _told(reason: rules.WhyNot) -> dict[str, Any]:
-    """A reason with its numbers, but what the obligor's limit leaves: that would tell of other funders' positions."""
-    limit = None if reason.code == "obligor_limit" else reason.limit
-    return {"code": reason.code, "limit": limit, "actual": reason.actual}
+def _why_not(call: Call, asset_id: str) -> list[dict[str, Any]]:
+    """What the caller's mandates say of an asset (`NotFound`)."""
+    today = call.today
+    on = queries.On(today, call.services.settings.time_zone)
+    asset = queries.asset(call.session, asset_id=asset_id, on=on)
+    if asset is None:
+        raise NotFound("There is no such mandate of yours, or no such asset.")
+    room_minor = queries.room_of(call.session, asset=asset)
+    free = queries.is_free(call.session, asset_id=asset_id)
+    told = []
+    for one in queries.candidates(call.session, now=call.now, funder_id=str(call.caller.party_id)):
+        reasons = rules.why_not(one, asset, room_minor=room_minor, today=today)
+        if not free:
+            reasons.insert(0, rules.WhyNot("not_free", limit=True, actual=False))
+        told.append(
+            {
+                "mandate_id": one.mandate_id,
+                "matches": not reasons,
+                "version": one.version,
+                "refusals": [reason.told() for reason in reasons],
+            }
+        )
+    return told
 
 
-def _check(terms: Terms) -> None:
-    """Refuse (`InvalidRequest`) limits that contradict each other, all of them at once."""
-    faults = []
-    if terms.currency not in MINOR_DIGITS:
-        faults.append(Fault("unknown_currency", "/currency", "a currency in use, ISO 4217", terms.currency))
-    if terms.min_tenor_days > terms.max_tenor_days:
-        message = f"not above max_tenor_days, {terms.max_tenor_days}"
-        faults.append(Fault("contradictory_limits", "/min_tenor_days", message, terms.min_tenor_days))
-    if terms.min_face_minor > terms.max_face_minor:
-        message = f"not above max_face_minor, {terms.max_face_minor}"
-        faults.append(Fault("contradictory_limits", "/min_face_minor", message, terms.min_face_minor))
+def read_terms(body: Mapping[str, Any], *, now: datetime, effective_at: datetime | None = None) -> Terms:
+    """The terms in a body that fits the contract; refuses (`InvalidRequest`) what contradicts itself, all at once."""
+    named = {name: value for name, value in body.items() if name in Terms.__struct_fields__}
+    terms = msgspec.convert(named, Terms)
+    faults = faults_of(terms, effective_at=effective_at, now=now)
     if faults:
         raise InvalidRequest("The mandate contradicts itself.", faults=tuple(faults))
+    return terms

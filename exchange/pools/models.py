@@ -100,9 +100,13 @@ class Instalment(Base):
 
 
 class Mandate(Base):
-    """One version of a funder's standing risk appetite. A new version never touches an offer in flight."""
+    """One version of a funder's standing risk appetite. A new version never touches an offer in flight.
+
+    In force is the highest version that is effective; one that is `ended` takes nothing more.
+    """
 
     __tablename__ = "mandate"
+    __table_args__ = (CheckConstraint("effective_at >= entered_at", name="effective_from_entry"),)
 
     mandate_id: Mapped[str] = mapped_column(String, primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
@@ -110,19 +114,40 @@ class Mandate(Base):
     name: Mapped[str] = mapped_column(String)
     terms: Mapped[dict[str, Any]] = mapped_column(JSONB)
     effective_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    entered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    ended: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class Round(Base):
-    """One clearing of the free assets against the mandates, at a cut-off."""
+    """One clearing of the free assets against the mandates, at a cut-off: `exchange.rounds` lives it.
+
+    waiting: another round is not over; open: its inputs are frozen, and it is being solved; solved: its answers are
+    there, to be applied; done. One of all is open or solved. `asked_by` is who asked for it, None for the calendar.
+    """
 
     __tablename__ = "clearing_round"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'open', 'solved', 'done')", name="state_known"),
+        CheckConstraint("(state = 'done') = (finished_at IS NOT NULL)", name="finished_when_done"),
+        Index(
+            "uq_clearing_round_running",
+            text("(true)"),
+            unique=True,
+            postgresql_where=text("state IN ('open', 'solved')"),
+        ),
+        Index("uq_clearing_round_calendar", "cut_off_at", unique=True, postgresql_where=text("asked_by IS NULL")),
+        Index("ix_clearing_round_waiting", "cut_off_at", "round_id", postgresql_where=text("state = 'waiting'")),
+    )
 
     round_id: Mapped[str] = mapped_column(String, primary_key=True)
-    cut_off_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), unique=True)
+    cut_off_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     seed: Mapped[str] = mapped_column(String)
     asset_count: Mapped[int]
     matched_count: Mapped[int]
     matched_face: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    state: Mapped[str] = mapped_column(String)
+    asked_by: Mapped[str | None] = mapped_column(ForeignKey("api_client.client_id"))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Pool(Base):

@@ -1,27 +1,35 @@
 """Reads for the matcher and for funders."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from exchange.books import funder_cash
 from exchange.currencies import commodity
 from exchange.pools.models import Mandate
-from exchange.pools.rules import Candidate, FreeAsset, Terms, Usage
+from exchange.pools.rules import Candidate, FreeAsset, Usage
+from exchange.pools.terms import KEYS, PERMILLE, Terms
+from exchange.risk import limits
+from exchange.risk.suspensions import suspended
 from exchange.schedules.schedule import Instalment, Schedule, open_instalments, total_minor
 from ledger.books import balances
+
+Version = aliased(Mandate)
 
 ASSETS = """
     SELECT claim.asset_id, obligor.number, seller.number, receivable.product, claim.currency, claim.outstanding_minor,
            claim.due_date, receivable.recourse, confirmation.grade, decision.pd_ppm, decision.grade,
            coalesce(obligor.controller_id IN (seller.controller_id, holder.controller_id), false),
-           claim.schedule_version
+           claim.schedule_version, obligor.sector, obligor.region, coalesce(obligor.controller_id, obligor.company_id),
+           obligor.controller_id, cast(:today AS date) - (decision.decided_at AT TIME ZONE :time_zone)::date,
+           cast(:today AS date) - receivable.issue_date, receivable.divisible
     FROM claim
     JOIN receivable ON receivable.asset_id = claim.root_id
     JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
@@ -30,26 +38,34 @@ ASSETS = """
     JOIN confirmation ON confirmation.asset_id = claim.root_id
     JOIN decision ON decision.asset_id = claim.root_id
 """
+FREE = "claim.state = 'free' AND encumbered_minor = 0 AND NOT disputed AND kept_for IS NULL"
+"""What is its holder's to be offered, and nobody else has a right in."""
 
 
-def free_assets(session: Session) -> list[FreeAsset]:
-    """Every free asset that nobody else has a right in, locked until the transaction ends."""
-    query = text(
-        f"{ASSETS} WHERE claim.state = 'free' AND encumbered_minor = 0 AND NOT disputed AND kept_for IS NULL "
-        "ORDER BY claim.root_id, claim.asset_id FOR UPDATE OF claim"
-    )
-    return _free(session, session.execute(query).all())
+class On(NamedTuple):
+    """The day on which assets are judged, where business is done; and whether obligors' late shares are needed."""
+
+    today: date
+    time_zone: str
+    late: bool = True
 
 
-def asset(session: Session, *, asset_id: str) -> FreeAsset | None:
+def free_assets(session: Session, *, on: On) -> list[FreeAsset]:
+    """Every free asset that nobody else has a right in."""
+    query = text(f"{ASSETS} WHERE {FREE} ORDER BY claim.root_id, claim.asset_id")
+    return _free(session, session.execute(query, _day(on)).all(), on=on)
+
+
+def asset(session: Session, *, asset_id: str, on: On) -> FreeAsset | None:
     """One listed asset, whatever its state."""
-    return assets(session, asset_ids=[asset_id]).get(asset_id)
+    return assets(session, asset_ids=[asset_id], on=on).get(asset_id)
 
 
-def assets(session: Session, *, asset_ids: Sequence[str]) -> dict[str, FreeAsset]:
+def assets(session: Session, *, asset_ids: Sequence[str], on: On) -> dict[str, FreeAsset]:
     """The listed ones among the assets, whatever their state, as mandates judge them."""
-    rows = session.execute(text(f"{ASSETS} WHERE claim.asset_id = ANY(:ids)"), {"ids": list(asset_ids)}).all()
-    return {one.asset_id: one for one in _free(session, rows)}
+    parameters = _day(on) | {"ids": list(asset_ids)}
+    rows = session.execute(text(f"{ASSETS} WHERE claim.asset_id = ANY(:ids)"), parameters).all()
+    return {one.asset_id: one for one in _free(session, rows, on=on)}
 
 
 def open_schedules(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Schedule]:
@@ -81,24 +97,31 @@ def as_rows(schedule: Schedule) -> list[dict[str, Any]]:
 
 def is_free(session: Session, *, asset_id: str) -> bool:
     """Whether a listed asset is its holder's to be offered: only such assets are in a round."""
-    query = text("""
-        SELECT state = 'free' AND encumbered_minor = 0 AND NOT disputed AND kept_for IS NULL
-        FROM claim WHERE asset_id = :id
-    """)
+    query = text(f"SELECT {FREE} FROM claim WHERE asset_id = :id")  # noqa: S608 - a constant of ours
     return bool(session.execute(query, {"id": asset_id}).scalar_one())
 
 
-def mandates(session: Session, *, funder_id: str | None = None) -> list[Mandate]:
-    """The version in force of each mandate, of one funder or of all."""
-    query = select(Mandate).ext(distinct_on(Mandate.mandate_id)).order_by(Mandate.mandate_id, Mandate.version.desc())
+def mandates(session: Session, *, now: datetime, funder_id: str | None = None) -> list[Mandate]:
+    """The version in force of each mandate that is not ended, of one funder or of all."""
+    newest = select(Mandate).ext(distinct_on(Mandate.mandate_id)).where(Mandate.effective_at <= now)
     if funder_id is not None:
-        query = query.where(Mandate.funder_id == funder_id)
-    return list(session.execute(query).scalars())
+        newest = newest.where(Mandate.funder_id == funder_id)
+    query = newest.order_by(Mandate.mandate_id, Mandate.version.desc())
+    return [mandate for mandate in session.execute(query).scalars() if not mandate.ended]
 
 
-def candidates(session: Session, *, funder_id: str | None = None) -> list[Candidate]:
+def coming(session: Session, *, now: datetime, funder_id: str) -> list[Mandate]:
+    """A funder's versions that are not effective yet, and that no later one that is has overtaken."""
+    later = select(Mandate.version).where(
+        Mandate.mandate_id == Version.mandate_id, Mandate.version > Version.version, Mandate.effective_at <= now
+    )
+    query = select(Version).where(Version.funder_id == funder_id, Version.effective_at > now, ~later.exists())
+    return list(session.execute(query.order_by(Version.mandate_id, Version.version)).scalars())
+
+
+def candidates(session: Session, *, now: datetime, funder_id: str | None = None) -> list[Candidate]:
     """Every mandate in force with what it has taken up and what its funder's cash pays for."""
-    in_force = mandates(session, funder_id=funder_id)
+    in_force = mandates(session, now=now, funder_id=funder_id)
     terms = {mandate.mandate_id: msgspec.convert(mandate.terms, Terms) for mandate in in_force}
     wanted = {
         mandate.mandate_id: (funder_cash(mandate.funder_id), commodity(terms[mandate.mandate_id].currency))
@@ -111,12 +134,64 @@ def candidates(session: Session, *, funder_id: str | None = None) -> list[Candid
             version=mandate.version,
             funder_id=mandate.funder_id,
             terms=terms[mandate.mandate_id],
-            usage=Usage(cash_minor=cash.get(wanted[mandate.mandate_id], 0)),
+            usage=Usage(cash_minor=max(0, cash.get(wanted[mandate.mandate_id], 0))),
         )
         for mandate in in_force
     ]
     _add_usage(session, {candidate.mandate_id: candidate.usage for candidate in found})
     return found
+
+
+def rooms(session: Session, *, lines: Collection[limits.Line]) -> dict[limits.Line, int]:
+    """What each obligor's limit leaves free, as far as it has one: 0 where it is suspended. Nothing is locked."""
+    query = text("""
+        SELECT exposure.obligor, exposure.currency, limit_minor - used_minor AS room FROM exposure
+        JOIN unnest(cast(:obligors AS bigint[]), cast(:currencies AS text[])) AS line(obligor, currency)
+          ON exposure.obligor = line.obligor AND exposure.currency = line.currency
+    """)
+    asked = sorted(lines)
+    found = session.execute(
+        query, {"obligors": [one[0] for one in asked], "currencies": [one[1] for one in asked]}
+    ).all()
+    barred = suspended(session, obligors={row.obligor for row in found})
+    return {(row.obligor, row.currency): min(row.room, 0) if row.obligor in barred else row.room for row in found}
+
+
+def group_rooms(session: Session, *, lines: Collection[limits.Line]) -> dict[tuple[str, str], int]:
+    """What the one limit of each obligor's group leaves free in each currency, by controller; none without one.
+
+    Companies that one person controls are one debtor: all of them together have the highest of their limits.
+    """
+    query = text("""
+        SELECT member.controller_id, exposure.currency, max(limit_minor) - sum(used_minor) AS room
+        FROM company AS member JOIN exposure ON exposure.obligor = member.number
+        WHERE member.controller_id IN (SELECT controller_id FROM company WHERE number = ANY(:obligors))
+          AND exposure.currency = ANY(:currencies)
+        GROUP BY 1, 2
+    """)
+    parameters = {
+        "obligors": sorted({obligor for obligor, _ in lines}),
+        "currencies": sorted({currency for _, currency in lines}),
+    }
+    return {(row[0], row[1]): int(row[2]) for row in session.execute(query, parameters)}
+
+
+def group_lines(session: Session, *, lines: Collection[limits.Line]) -> list[limits.Line]:
+    """These lines and those of all companies in the same groups, in the order in which all lock."""
+    query = text("""
+        SELECT exposure.obligor, exposure.currency FROM company AS member
+        JOIN exposure ON exposure.obligor = member.number
+        WHERE member.controller_id IN (SELECT controller_id FROM company WHERE number = ANY(:obligors))
+    """)
+    found = session.execute(query, {"obligors": sorted({obligor for obligor, _ in lines})})
+    return sorted({*lines, *((row[0], row[1]) for row in found)})
+
+
+def room_of(session: Session, *, asset: FreeAsset) -> int:
+    """What the limits of an asset's obligor and its group leave free for it."""
+    line = (asset.obligor, asset.currency)
+    own = rooms(session, lines=[line]).get(line, 0)
+    return min(own, group_rooms(session, lines=[line]).get((asset.obligor_group, asset.currency), own))
 
 
 def _open(rows: Sequence[Any]) -> dict[str, Schedule]:
@@ -129,29 +204,55 @@ def _open(rows: Sequence[Any]) -> dict[str, Schedule]:
     return schedules
 
 
-def _free(session: Session, rows: Sequence[Any]) -> list[FreeAsset]:
+def _free(session: Session, rows: Sequence[Any], *, on: On) -> list[FreeAsset]:
     free = [FreeAsset(*row) for row in rows]
     schedules = open_schedules(session, asset_ids=[one.asset_id for one in free if one.schedule_version is not None])
-    return [replace(one, schedule=schedules[one.asset_id]) if one.asset_id in schedules else one for one in free]
+    late = _late(session, {one.obligor for one in free}, today=on.today) if on.late else {}
+    return [
+        replace(one, schedule=schedules.get(one.asset_id, ()), late_permille=late.get(one.obligor, 0))
+        if one.asset_id in schedules or one.obligor in late
+        else one
+        for one in free
+    ]
+
+
+def _day(on: On) -> dict[str, Any]:
+    return {"today": on.today, "time_zone": on.time_zone}
+
+
+def _late(session: Session, obligors: Collection[int], *, today: date) -> dict[int, int]:
+    """How much of what each obligor owes is overdue, per mille rounded up; those with nothing overdue are left out."""
+    query = text("""
+        SELECT company.number, sum(outstanding_minor) FILTER (WHERE claim.due_date < :today) AS late,
+               sum(outstanding_minor) AS owed
+        FROM company
+        JOIN receivable ON receivable.obligor_id = company.company_id
+        JOIN claim ON claim.root_id = receivable.asset_id AND outstanding_minor > 0
+        WHERE company.number = ANY(:obligors) GROUP BY 1
+    """)
+    rows = session.execute(query, {"obligors": sorted(obligors), "today": today})
+    return {row.number: -(-int(row.late) * PERMILLE // int(row.owed)) for row in rows if row.late}
 
 
 def _add_usage(session: Session, usages: dict[str, Usage]) -> None:
-    """Count what is offered to, committed by and held under each mandate, in price."""
+    """Count what is offered to, committed by and held under each mandate."""
     query = text("""
-        SELECT pool_asset.mandate_id, obligor.number AS obligor, seller.number AS seller, sum(price_minor) AS price
+        SELECT pool_asset.mandate_id, obligor.number AS obligor, seller.number AS seller,
+               coalesce(obligor.controller_id, obligor.company_id) AS obligor_group,
+               obligor.controller_id AS controller, obligor.sector, obligor.region, decision.grade, receivable.product,
+               sum(price_minor)::bigint AS price, sum(pool_asset.face_minor)::bigint AS face
         FROM pool_asset
         JOIN claim ON claim.asset_id = pool_asset.asset_id
         JOIN receivable ON receivable.asset_id = claim.root_id
         JOIN company AS obligor ON obligor.company_id = receivable.obligor_id
         JOIN company AS seller ON seller.company_id = receivable.seller_id
+        JOIN decision ON decision.asset_id = claim.root_id
         WHERE released_at IS NULL AND mandate_id = ANY(:ids)
-        GROUP BY 1, 2, 3
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
     """)
-    for mandate_id, obligor, seller, price in session.execute(query, {"ids": sorted(usages)}):
-        usage = usages[mandate_id]
-        usage.total_minor += int(price)
-        usage.by_obligor[obligor] = usage.by_obligor.get(obligor, 0) + int(price)
-        usage.by_seller[seller] = usage.by_seller.get(seller, 0) + int(price)
+    for row in session.execute(query, {"ids": sorted(usages)}):
+        keys = [(by, key) for by in KEYS if (key := getattr(row, by)) is not None]
+        usages[row.mandate_id].take(keys, price_minor=row.price, face_minor=row.face)
 
 
 def pools(session: Session, *, funder_id: str | None, after: str | None, limit: int) -> list[dict[str, Any]]:

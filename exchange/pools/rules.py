@@ -1,47 +1,26 @@
-"""Which asset fits which mandate, at what price, and why not."""
+"""Which asset fits which mandate, at what price, and why not.
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+What a mandate asks of an asset is a table, `RULES`: the round asks it of columns, why-not of one asset.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from operator import ge, le
+from typing import Any, NamedTuple
 
-from msgspec import Struct
+import numpy as np
+from numpy.typing import NDArray
 
+from exchange.pools.terms import BPS, KEYS, PERMILLE, YEARS, Terms
 from exchange.receivables.rules import at_least
 from exchange.schedules.schedule import Schedule, average_due_date, money_days
+from scoring.grades import NAMES as GRADES
 
-YEAR_DAYS = 360
-BPS = 10_000
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 MAX_POOL_ASSETS = 2000
-
-
-class Terms(Struct, frozen=True, forbid_unknown_fields=True):
-    """A mandate's terms. Amounts in minor units of `currency`, rates in basis points a year (ACT/360).
-
-    `grade_spreads_bps[i]` is added to `base_rate_bps` for grade i; the last one serves every worse grade. Caps and
-    budget count the price of what is offered to, committed by and held under the mandate. `advance_bps` of the face,
-    less the discount, is paid at purchase; the rest is the seller's holdback. Of `confirmation_grades` the weakest is
-    the least: stronger evidence is taken too.
-    """
-
-    currency: str
-    budget_minor: int
-    products: tuple[str, ...]
-    max_pd_ppm: int
-    min_tenor_days: int
-    max_tenor_days: int
-    min_face_minor: int
-    max_face_minor: int
-    recourse: tuple[str, ...]
-    confirmation_grades: tuple[str, ...]
-    obligor_cap_minor: int
-    seller_cap_minor: int
-    base_rate_bps: int
-    grade_spreads_bps: tuple[int, ...] = (0,)
-    advance_bps: int = BPS
-    auto_commit: bool = False
-    rank: int = 1
+"""So many assets are offered together: a mandate that gets more in a round gets several pools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +28,9 @@ class FreeAsset:
     """A free asset, as a mandate judges it.
 
     `face_minor` is what is still owed; `related` says that one person controls seller and obligor. `schedule` are the
-    instalments of `schedule_version` still open, where not all is due on `due_date`.
+    instalments of `schedule_version` still open, where not all is due on `due_date`. Sector, region, group and
+    controller (numbers of companies and persons) are the obligor's; `late_permille` is how much of what it owes here is
+    overdue. Ages are in days. `divisible`: its holder lets it go in parts.
     """
 
     asset_id: str
@@ -65,6 +46,14 @@ class FreeAsset:
     grade: int
     related: bool
     schedule_version: int | None = None
+    sector: str | None = None
+    region: str | None = None
+    obligor_group: str = ""
+    controller: str | None = None
+    score_age_days: int = 0
+    invoice_age_days: int = 0
+    divisible: bool = False
+    late_permille: int = 0
     schedule: Schedule = ()
 
 
@@ -86,24 +75,39 @@ class WhyNot:
     limit: Any
     actual: Any
 
+    def told(self) -> dict[str, Any]:
+        """With its numbers, but what the obligor's limit leaves: that would tell of other funders' positions."""
+        return {"code": self.code, "limit": None if self.code == "obligor_limit" else self.limit, "actual": self.actual}
+
+
+class Taken(NamedTuple):
+    """What is taken up of something: its price, and its face."""
+
+    price_minor: int = 0
+    face_minor: int = 0
+
+    def and_(self, price_minor: int, face_minor: int) -> "Taken":
+        """With so much more."""
+        return Taken(self.price_minor + price_minor, self.face_minor + face_minor)
+
+
+Key = tuple[str, Any]
+"""What a limit counts by (`terms.KEYS`), and which one."""
+
 
 @dataclass(slots=True)
 class Usage:
-    """What a mandate has taken up so far, in price, and what its funder's cash still pays for."""
+    """What a mandate has taken up so far, by key and in all, and what its funder's cash still pays for."""
 
     cash_minor: int
-    total_minor: int = 0
-    by_obligor: dict[int, int] = field(default_factory=dict)
-    by_seller: dict[int, int] = field(default_factory=dict)
-    assets: int = 0
+    total: Taken = field(default_factory=Taken)
+    by_key: dict[Key, Taken] = field(default_factory=dict)
 
-    def take(self, asset: FreeAsset, price_minor: int) -> None:
-        """Count one more asset."""
-        self.total_minor += price_minor
-        self.cash_minor -= price_minor
-        self.by_obligor[asset.obligor] = self.by_obligor.get(asset.obligor, 0) + price_minor
-        self.by_seller[asset.seller] = self.by_seller.get(asset.seller, 0) + price_minor
-        self.assets += 1
+    def take(self, keys: Sequence[Key], *, price_minor: int, face_minor: int) -> None:
+        """Count what was offered, committed or bought."""
+        self.total = self.total.and_(price_minor, face_minor)
+        for key in keys:
+            self.by_key[key] = self.by_key.get(key, Taken()).and_(price_minor, face_minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,135 +130,228 @@ class Match:
     price: Price
 
 
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of names: `names[codes[i]]`."""
+
+    names: tuple[Any, ...]
+    codes: Ints
+
+
+class Rule(NamedTuple):
+    """What a mandate asks of one fact of an asset: `holds(fact, limit)`, of a number or a name. None asks nothing."""
+
+    code: str
+    fact: str
+    limit: Callable[[Terms], Any]
+    holds: Callable[[Any, Any], Any]
+
+
+def _among(name: object, names: Sequence[object]) -> bool:
+    return name in names
+
+
+def _not_among(name: object, names: Sequence[object]) -> bool:
+    return name not in names
+
+
+def _no_worse(name: str, worst: str) -> bool:
+    return GRADES.index(name) <= GRADES.index(worst)
+
+
+RULES = (
+    Rule("currency", "currency", lambda terms: terms.currency, lambda name, wanted: name == wanted),
+    Rule("product", "product", lambda terms: terms.products, _among),
+    Rule("sector", "sector", lambda terms: terms.sectors, _among),
+    Rule("sector_out", "sector", lambda terms: terms.sectors_out or None, _not_among),
+    Rule("region", "region", lambda terms: terms.regions, _among),
+    Rule("region_out", "region", lambda terms: terms.regions_out or None, _not_among),
+    Rule("max_pd", "pd_ppm", lambda terms: terms.max_pd_ppm, le),
+    Rule("worst_grade", "grade", lambda terms: terms.worst_grade, _no_worse),
+    Rule("min_tenor", "earning_days", lambda terms: terms.min_tenor_days, ge),
+    Rule("max_tenor", "tenor_days", lambda terms: terms.max_tenor_days, le),
+    Rule("min_face", "face_minor", lambda terms: terms.min_face_minor, ge),
+    Rule("max_face", "face_minor", lambda terms: terms.max_face_minor, le),
+    Rule("recourse", "recourse", lambda terms: terms.recourse, _among),
+    Rule("confirmation_grade", "confirmation_grade", lambda terms: terms.confirmation_grades, at_least),
+    Rule("score_age", "score_age_days", lambda terms: terms.max_score_age_days, le),
+    Rule("invoice_age", "invoice_age_days", lambda terms: terms.max_invoice_age_days, le),
+    Rule("late_share", "late_permille", lambda terms: terms.max_late_permille, le),
+    Rule("related_party", "related", lambda _: False, le),
+)
+"""Money is out until the last due date, which `max_tenor` looks at, and earns for the average of the instalments, which
+`min_tenor` does."""
+SURE_MINOR = 3
+NAMED = ("currency", "product", "sector", "region", "grade", "recourse", "confirmation_grade")
+
+
+def facts_of(asset: FreeAsset, *, today: date) -> dict[str, Any]:
+    """One asset's facts, as the rules name them."""
+    tenor_days = (asset.due_date - today).days
+    return {
+        "currency": asset.currency,
+        "product": asset.product,
+        "sector": asset.sector,
+        "region": asset.region,
+        "pd_ppm": asset.pd_ppm,
+        "grade": GRADES[asset.grade],
+        "tenor_days": tenor_days,
+        "earning_days": (average_due_date(asset.schedule) - today).days if asset.schedule else tenor_days,
+        "face_minor": asset.face_minor,
+        "recourse": asset.recourse,
+        "confirmation_grade": asset.confirmation_grade,
+        "score_age_days": asset.score_age_days,
+        "invoice_age_days": asset.invoice_age_days,
+        "late_permille": asset.late_permille,
+        "related": asset.related,
+    }
+
+
+def columns_of(assets: Sequence[FreeAsset], *, today: date) -> dict[str, Any]:
+    """Many assets' facts: a `Coded` column for each name, an array for each number."""
+    rows = [facts_of(asset, today=today) for asset in assets]
+    columns: dict[str, Any] = {}
+    for rule in RULES:
+        values = [row[rule.fact] for row in rows]
+        if rule.fact in NAMED:
+            codes = {name: place for place, name in enumerate(dict.fromkeys(values))}
+            columns[rule.fact] = Coded(tuple(codes), np.array([codes[name] for name in values], dtype=np.int64))
+        else:
+            columns[rule.fact] = np.array(values, dtype=np.int64)
+    return columns
+
+
+def fits(terms: Terms, assets: Sequence[FreeAsset], columns: Mapping[str, Any], *, today: date) -> Flags:
+    """Which of the assets, whose `columns_of` these are, break no rule of the mandate."""
+    fitting = np.ones(len(assets), dtype=np.bool_)
+    for rule in RULES:
+        limit, column = rule.limit(terms), columns[rule.fact]
+        if limit is None:
+            continue
+        if isinstance(column, Coded):
+            held = np.array([bool(rule.holds(name, limit)) for name in column.names], dtype=np.bool_)
+            fitting &= held[column.codes]
+        else:
+            fitting &= rule.holds(column, limit)
+    for place in np.flatnonzero(fitting & ~_surely_priced(terms, columns)).tolist():
+        fitting[place] = price_on(terms, assets[place], today=today).price_minor >= 1
+    return fitting
+
+
+def _surely_priced(terms: Terms, columns: Mapping[str, Any]) -> Flags:
+    """Whose price is at least 1 whatever is rounded, twice by less than 1 each."""
+    left = 1 - terms.best_rate_bps * columns["tenor_days"] / (BPS * YEARS[terms.day_count])
+    sure: Flags = columns["face_minor"] * left * (terms.advance_bps / BPS) >= SURE_MINOR
+    return sure
+
+
+def why_not_terms(terms: Terms, asset: FreeAsset, *, today: date) -> list[WhyNot]:
+    """Every rule of the mandate that the asset itself breaks."""
+    return _broken(terms, asset, facts_of(asset, today=today), today=today)
+
+
+def _broken(terms: Terms, asset: FreeAsset, facts: Mapping[str, Any], *, today: date) -> list[WhyNot]:
+    broken = []
+    for code, fact, limit_of, holds in RULES:
+        limit = limit_of(terms)
+        if limit is not None and not holds(facts[fact], limit):
+            broken.append(WhyNot(code, limit, facts[fact]))
+    price = price_on(terms, asset, today=today)
+    if price.price_minor < 1:
+        broken.append(WhyNot("price", 1, price.price_minor))
+    return broken
+
+
 def price_of(terms: Terms, *, face_minor: int, tenor_days: int, grade: int) -> Price:
     """Split a face due at once into price, discount and holdback; they sum to the face, and roundings are the funder's.
 
-    advance = floor(face x advance_bps); discount = ceil(advance x rate x tenor / 360); price = advance - discount.
+    advance = floor(face x advance_bps); discount = ceil(advance x rate x tenor / year); price = advance - discount.
     """
-    return _price_of(terms, face_minor=face_minor, money_days=face_minor * max(tenor_days, 0), grade=grade)
+    days = max(tenor_days, 0)
+    return _price_of(terms, face_minor=face_minor, money_days=face_minor * days, grade=grade, tenor_days=days)
 
 
 def price_on(terms: Terms, asset: FreeAsset, *, today: date) -> Price:
     """An asset's price under a mandate: `price_of` what is due at once, and of instalments the sum of theirs.
 
     Each instalment is advanced in its proportion to the face, and discounted until it is due; all are rounded once:
-    discount = ceil(advance x rate x sum(amount x tenor) / (face x 360)), which for one instalment is `price_of`.
+    discount = ceil(advance x rate x sum(amount x tenor) / (face x year)), which for one instalment is `price_of`. The
+    rate is that of the days until the last one.
     """
+    tenor_days = (asset.due_date - today).days
     if not asset.schedule:
-        tenor_days = (asset.due_date - today).days
         return price_of(terms, face_minor=asset.face_minor, tenor_days=tenor_days, grade=asset.grade)
     days = money_days(asset.schedule, on=today)
-    return _price_of(terms, face_minor=asset.face_minor, money_days=days, grade=asset.grade)
+    return _price_of(terms, face_minor=asset.face_minor, money_days=days, grade=asset.grade, tenor_days=tenor_days)
 
 
-def _price_of(terms: Terms, *, face_minor: int, money_days: int, grade: int) -> Price:
-    spreads = terms.grade_spreads_bps
-    rate_bps = terms.base_rate_bps + spreads[min(grade, len(spreads) - 1)]
+def _price_of(terms: Terms, *, face_minor: int, money_days: int, grade: int, tenor_days: int) -> Price:
+    rate_bps = terms.rate_bps(grade=grade, tenor_days=tenor_days)
     advance_minor = face_minor * terms.advance_bps // BPS
-    discount_minor = -(-advance_minor * rate_bps * money_days // (max(face_minor, 1) * BPS * YEAR_DAYS))
+    year = max(face_minor, 1) * BPS * YEARS[terms.day_count]
+    discount_minor = -(-advance_minor * rate_bps * money_days // year)
     return Price(advance_minor - discount_minor, discount_minor, face_minor - advance_minor, rate_bps)
 
 
-def why_not_terms(terms: Terms, asset: FreeAsset, *, today: date) -> list[WhyNot]:
-    """Every rule of the mandate that the asset itself breaks.
+def key_of(asset: FreeAsset, by: str) -> Any:  # noqa: ANN401 - a number or a name
+    """What a concentration limit by this counts an asset under; None: under nothing."""
+    return getattr(asset, by)
 
-    Money is out until the last due date, which `max_tenor_days` looks at, and earns for the average of the instalments,
-    which `min_tenor_days` does.
-    """
-    tenor_days = (asset.due_date - today).days
-    earning_days = (average_due_date(asset.schedule) - today).days if asset.schedule else tenor_days
-    price = price_on(terms, asset, today=today)
-    checks = (
-        ("currency", terms.currency, asset.currency, asset.currency == terms.currency),
-        ("product", terms.products, asset.product, asset.product in terms.products),
-        ("max_pd", terms.max_pd_ppm, asset.pd_ppm, asset.pd_ppm <= terms.max_pd_ppm),
-        ("min_tenor", terms.min_tenor_days, earning_days, earning_days >= terms.min_tenor_days),
-        ("max_tenor", terms.max_tenor_days, tenor_days, tenor_days <= terms.max_tenor_days),
-        ("min_face", terms.min_face_minor, asset.face_minor, asset.face_minor >= terms.min_face_minor),
-        ("max_face", terms.max_face_minor, asset.face_minor, asset.face_minor <= terms.max_face_minor),
-        ("recourse", terms.recourse, asset.recourse, asset.recourse in terms.recourse),
-        (
-            "confirmation_grade",
-            terms.confirmation_grades,
-            asset.confirmation_grade,
-            at_least(asset.confirmation_grade, terms.confirmation_grades),
-        ),
-        ("related_party", False, asset.related, not asset.related),
-        ("price", 1, price.price_minor, price.price_minor >= 1),
-    )
-    return [WhyNot(code, limit, actual) for code, limit, actual, fits in checks if not fits]
+
+def keys_of(asset: FreeAsset) -> list[Key]:
+    """All that an asset counts under."""
+    return [(by, key) for by in KEYS if (key := key_of(asset, by)) is not None]
 
 
 def why_not_usage(terms: Terms, usage: Usage, asset: FreeAsset, *, price_minor: int) -> list[WhyNot]:
     """Every limit of the mandate that the asset would break, given what the mandate has taken up."""
-    checks = (
-        ("budget", terms.budget_minor, usage.total_minor + price_minor),
-        ("obligor_cap", terms.obligor_cap_minor, usage.by_obligor.get(asset.obligor, 0) + price_minor),
-        ("seller_cap", terms.seller_cap_minor, usage.by_seller.get(asset.seller, 0) + price_minor),
-        ("pool_size", MAX_POOL_ASSETS, usage.assets + 1),
+    reasons = why_not_amounts(terms, usage, asset, price_minor=price_minor)
+    if terms.max_pool_minor is not None and asset.face_minor > terms.max_pool_minor:
+        reasons.append(WhyNot("max_pool", terms.max_pool_minor, asset.face_minor))
+    for limit in terms.limits:
+        key = (limit.by, key_of(asset, limit.by))
+        if limit.most_permille is not None and key[1] is not None and over_share(usage, key, limit.most_permille):
+            held = -(-usage.by_key[key].face_minor * PERMILLE // usage.total.face_minor)
+            reasons.append(WhyNot(f"{limit.by}_share", limit.most_permille, held))
+    return reasons
+
+
+def why_not_amounts(terms: Terms, usage: Usage, asset: FreeAsset, *, price_minor: int) -> list[WhyNot]:
+    """The limits on amounts among them: budget, cash, caps."""
+
+    def taken(by: str) -> int:
+        return usage.by_key.get((by, key_of(asset, by)), Taken()).price_minor + price_minor
+
+    checks = [
+        ("budget", terms.budget_minor, usage.total.price_minor + price_minor),
+        ("obligor_cap", terms.obligor_cap_minor, taken("obligor")),
+        ("seller_cap", terms.seller_cap_minor, taken("seller")),
         ("cash", usage.cash_minor, price_minor),
-    )
+    ]
+    checks += [
+        (f"{limit.by}_limit", limit.most_minor, taken(limit.by))
+        for limit in terms.limits
+        if limit.most_minor is not None and key_of(asset, limit.by) is not None
+    ]
     return [WhyNot(code, limit, actual) for code, limit, actual in checks if actual > limit]
 
 
-def why_not(candidate: Candidate, asset: FreeAsset, *, room_minor: int, today: date) -> list[WhyNot]:
-    """Every reason why `candidate` cannot take `asset`; empty when it can. The matcher asks nothing else.
+def over_share(usage: Usage, key: Key, most_permille: int) -> bool:
+    """Whether a key has more than its share of what a mandate holds already: nothing is added to it then."""
+    return PERMILLE * usage.by_key.get(key, Taken()).face_minor > most_permille * usage.total.face_minor
 
-    `room_minor` is what the obligor's limit leaves free.
+
+def why_not(candidate: Candidate, asset: FreeAsset, *, room_minor: int, today: date) -> list[WhyNot]:
+    """Every reason why `candidate` cannot take `asset`, nor any part of it where it may go in parts; empty when it can.
+
+    `room_minor` is what the limits of the obligor and its group leave free.
     """
     reasons = why_not_terms(candidate.terms, asset, today=today)
+    if asset.divisible and not asset.schedule:
+        asset = replace(asset, face_minor=min(asset.face_minor, candidate.terms.min_face_minor))
     if not reasons:
         price = price_on(candidate.terms, asset, today=today)
         reasons = why_not_usage(candidate.terms, candidate.usage, asset, price_minor=price.price_minor)
     if asset.face_minor > room_minor:
         reasons.append(WhyNot("obligor_limit", room_minor, asset.face_minor))
     return reasons
-
-
-def clear(
-    assets: Sequence[FreeAsset],
-    candidates: Sequence[Candidate],
-    *,
-    rooms: Mapping[int, int],
-    seed: bytes,
-    today: date,
-) -> list[Match]:
-    """Give each asset, in an order that only the public seed decides, to the mandate with the lowest rate.
-
-    `rooms` holds what each obligor's limit leaves free in this currency; equal prices are settled by the seed.
-    """
-    left = dict(rooms)
-    matches = []
-    for asset in sorted(assets, key=lambda asset: _lot(seed, asset.asset_id)):
-        room_minor = left.get(asset.obligor, 0)
-        fitting = [one for one in candidates if not why_not(one, asset, room_minor=room_minor, today=today)]
-        if not fitting:
-            continue
-        best = min(fitting, key=lambda one: _preference(one, asset, seed=seed, today=today))
-        price = price_on(best.terms, asset, today=today)
-        _take(best, candidates, asset, price.price_minor)
-        left[asset.obligor] = room_minor - asset.face_minor
-        matches.append(Match(asset, best.mandate_id, price))
-    return matches
-
-
-def _take(best: Candidate, candidates: Sequence[Candidate], asset: FreeAsset, price_minor: int) -> None:
-    best.usage.take(asset, price_minor)
-    for other in candidates:
-        if other is not best and other.funder_id == best.funder_id:
-            other.usage.cash_minor -= price_minor
-
-
-def _preference(one: Candidate, asset: FreeAsset, *, seed: bytes, today: date) -> tuple[int, int, int, bytes]:
-    """Lowest rate first, then the most money now, then the funder's own ranking, then the lot."""
-    price = price_on(one.terms, asset, today=today)
-    return (
-        price.rate_bps,
-        -price.price_minor,
-        one.terms.rank,
-        _lot(seed, asset.asset_id, one.mandate_id),
-    )
-
-
-def _lot(seed: bytes, *names: str) -> bytes:
-    return hashlib.sha256(seed + "\0".join(names).encode()).digest()

@@ -126,12 +126,13 @@ def _enter(session: Session, drafts: Sequence[_Draft], *, services: Services, or
             orjson.dumps(_documents(draft.item)).decode(),
             origin.now,
             None if draft.schedule is None else orjson.dumps(draft.schedule).decode(),
+            draft.item.divisible,
         )
         for draft in drafts
     )
     columns = (
         "asset_id originator_id seller_id obligor_id invoice_number product currency face_minor issue_date due_date "
-        "recourse documents submitted_at schedule"
+        "recourse documents submitted_at schedule divisible"
     )
     copy_rows(session, Receivable.__tablename__, columns.split(), rows)
 

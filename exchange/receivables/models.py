@@ -13,7 +13,8 @@ from exchange.db import Base
 class Receivable(Base):
     """What a seller says it is owed. Never changed: whatever happens later is a fact of its own.
 
-    `schedule` are its instalments, the last on `due_date`; None where all is due then.
+    `schedule` are its instalments, the last on `due_date`; None where all is due then. A `divisible` one may be sold in
+    parts.
     """
 
     __tablename__ = "receivable"
@@ -40,6 +41,7 @@ class Receivable(Base):
     documents: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     submitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     schedule: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
+    divisible: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class SubmissionPolicy(Base):

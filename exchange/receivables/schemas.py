@@ -11,7 +11,7 @@ from exchange.duplicates.schemas import Elsewhere
 from exchange.ids import PATTERN
 from exchange.schedules.calendars import CALENDARS, Convention
 from exchange.schedules.schedule import MOST_INSTALMENTS, Unit
-from exchange.schemas import MAX_MINOR, Id, Integer, IsoDate, List, Nested, OneOf, Schema, Text
+from exchange.schemas import MAX_MINOR, Boolean, Id, Integer, IsoDate, List, Nested, OneOf, Schema, Text
 from scoring.facts import MAX_FACE_MINOR
 
 PRODUCTS = ("procurement_credit", "receivable_factoring", "working_capital", "equipment_lease")
@@ -148,6 +148,7 @@ class SubmissionItem(Dated, frozen=True):
     documents: Annotated[list[DocumentItem], Meta(max_length=20)] = []
     schedule: ScheduleItem | UnsetType = UNSET
     confirmation: InlineConfirmation | UnsetType = UNSET
+    divisible: bool = False
 
 
 class AnswerItem(Dated, frozen=True):
@@ -280,7 +281,7 @@ class SubmissionSchema(Schema):
     """One receivable. Amounts are in minor units of the currency (fen, cents).
 
     `invoice_face_minor` is the whole invoice's face, where only a part of it is submitted. Without a `schedule` all of
-    it is due on the due date.
+    it is due on the due date. A `divisible` one may go to several funders in parts.
     """
 
     invoice_number = Text(64, required=True)
@@ -296,6 +297,7 @@ class SubmissionSchema(Schema):
     documents = List(Nested(DocumentSchema), 0, 20)
     schedule = Nested(ScheduleSchema)
     confirmation = Nested(InlineConfirmationSchema)
+    divisible = Boolean()
 
 
 class SubmissionsSchema(Schema):

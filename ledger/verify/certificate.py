@@ -356,16 +356,19 @@ def _own_limit(limit: Row, mandate: int, known: dict[str, list[int]]) -> Row:
     return limit | own | {"limit": [row]}
 
 
-def extract(document: Row, mandates: Sequence[int]) -> bytes:
-    """What the holder of these mandates gets of a certificate: the head, their parts, and the proofs of these."""
+def extracts(document: Row, holders: Sequence[Sequence[int]]) -> list[bytes]:
+    """What each holder of mandates gets of a certificate: the head, their parts, and the proofs of these."""
     parts = parts_of(document["market"], document["entries"], document["salts"])
     leaves = [part_hash(part) for part in parts]
-    shown = []
-    for mandate in mandates:
+
+    def shown(mandate: int) -> Row:
         ranges = merkle.inclusion_ranges(mandate, size=len(parts))
-        proof = [base64url(merkle.root(leaves[begin:end])) for begin, end in ranges]
-        shown.append({"part": parts[mandate], "proof": proof})
-    return canonical_bytes({"type": EXTRACT, "head": document["head"], "parts": shown})
+        return {"part": parts[mandate], "proof": [base64url(merkle.root(leaves[begin:end])) for begin, end in ranges]}
+
+    return [
+        canonical_bytes({"type": EXTRACT, "head": document["head"], "parts": [shown(one) for one in mandates]})
+        for mandates in holders
+    ]
 
 
 def _members(value: Row, names: str) -> None:

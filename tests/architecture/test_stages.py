@@ -116,6 +116,9 @@ EXTRA = {
     ("risk", "engines"),  # which model scores
     ("risk", "losses"),  # rates of loss and the appetite, in versions
     ("risk", "papers"),  # what statements and reports say of obligors
+    ("pools", "terms"),  # what a mandate says; `rules` judges by it
+    ("rounds", "answers"),  # what clearing says, and its proof
+    ("rounds", "market"),  # rows into what clearing takes, and nothing else
     ("risk", "facts"),  # rows into the columns that scoring reads
     ("risk", "history"),  # facts from before the exchange
     ("registry", "commands"),  # `exchange keys`

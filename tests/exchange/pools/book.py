@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from exchange.pools.rules import Candidate, FreeAsset, Terms, Usage
+from exchange.pools.rules import Candidate, FreeAsset, Usage
+from exchange.pools.terms import Terms
 
 TODAY = date(2026, 3, 2)
 PRODUCTS = ("procurement_credit", "receivable_factoring")

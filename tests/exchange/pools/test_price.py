@@ -5,9 +5,11 @@ from fractions import Fraction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exchange.pools.rules import BPS, YEAR_DAYS, Price, Terms, price_of
+from exchange.pools.rules import Price, price_of
+from exchange.pools.terms import BPS, Terms
 from tests.exchange.pools.book import terms
 
+YEAR_DAYS = 360
 FACES = st.integers(1, 10**15)
 TENORS = st.integers(-400, 4_000)
 GRADES = st.integers(0, 25)

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.pools.rules import BPS, FreeAsset, price_of, price_on, why_not_terms
+from exchange.pools.rules import FreeAsset, price_of, price_on, why_not_terms
+from exchange.pools.terms import BPS
 from exchange.schedules.schedule import Schedule, bullet, explicit, total_minor
 from tests.exchange.pools.book import TODAY, free_asset, terms
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exchange.pools.rules import MAX_POOL_ASSETS, WhyNot, why_not
+from exchange.pools.rules import WhyNot, keys_of, why_not
 from tests.exchange.pools.book import TODAY, candidate, free_asset
 
 
@@ -71,17 +71,15 @@ def test_every_rule_that_is_broken_is_named() -> None:
 
 
 def test_what_was_taken_counts_in_every_limit() -> None:
-    """Budget, both caps, the pool's size and the cash: each counts what the mandate has taken up before."""
-    one = candidate(budget_minor=10, obligor_cap_minor=9, seller_cap_minor=8, cash_minor=7)
-    one.usage.take(free_asset(), 4)
-    one.usage.assets = MAX_POOL_ASSETS
+    """Budget and both caps count what the mandate has taken up before; cash is what is left."""
+    one = candidate(budget_minor=10, obligor_cap_minor=9, seller_cap_minor=8, cash_minor=6)
+    one.usage.take(keys_of(free_asset()), price_minor=4, face_minor=5)
     reasons = why_not(one, free_asset(face_minor=7), room_minor=6, today=TODAY)
     assert reasons == [
         WhyNot("budget", 10, 11),
         WhyNot("obligor_cap", 9, 11),
         WhyNot("seller_cap", 8, 11),
-        WhyNot("pool_size", MAX_POOL_ASSETS, MAX_POOL_ASSETS + 1),
-        WhyNot("cash", 3, 7),
+        WhyNot("cash", 6, 7),
         WhyNot("obligor_limit", 6, 7),
     ]
 
@@ -89,5 +87,5 @@ def test_what_was_taken_counts_in_every_limit() -> None:
 def test_caps_are_of_each_obligor_and_each_seller() -> None:
     """What one obligor or seller takes up leaves the others' caps alone."""
     one = candidate(obligor_cap_minor=10, seller_cap_minor=10)
-    one.usage.take(free_asset(obligor=1, seller=2), 10)
+    one.usage.take(keys_of(free_asset(obligor=1, seller=2)), price_minor=10, face_minor=10)
     assert why_not(one, free_asset(obligor=3, seller=4, face_minor=10), room_minor=10, today=TODAY) == []

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from exchange.pools import jobs, queries
+from exchange.jobs import Handler
+from exchange.pools import jobs
+from exchange.rounds import jobs as rounds
 from ledger import log
 from tests.exchange.house import House, mandate, receipt
 from tests.exchange.pools.contention import at_once, held_back, terminate
@@ -15,17 +18,26 @@ from tests.exchange.pools.shared import invoice
 from tests.exchange.pools.soundness import claims, sound
 
 TEN = datetime(2026, 3, 2, 2, tzinfo=UTC)
+TURN = "SELECT pg_advisory_xact_lock(hashtext('pools.round'))"
+LOCK_ROUND = "SELECT FROM clearing_round FOR UPDATE"
 CONTROLLER = {"controller": {"national_id": "11010519491231002X"}}
 
 
-def clear(house: House, cut_off_at: datetime = TEN) -> Callable[[], None]:
-    """A worker that clears the round of a cut-off."""
+def step(house: House, handler: Handler, payload: dict[str, Any] | None = None) -> Callable[[], None]:
+    """A worker that does one piece of a round."""
 
     def work() -> None:
         with house.services.database.transaction() as session:
-            jobs.clear_round(house.services, session, {"fire_at": cut_off_at.isoformat()})
+            handler(house.services, session, payload or {"fire_at": TEN.isoformat()})
 
     return work
+
+
+def of_round(house: House) -> dict[str, Any]:
+    """The payload that names the only round that is not over."""
+    with house.services.database.snapshot() as session:
+        query = text("SELECT round_id FROM clearing_round WHERE state IN ('open', 'solved')")
+        return {"round_id": session.execute(query).scalar_one()}
 
 
 def ready(house: House, count: int = 2, **changes: object) -> list[str]:
@@ -41,6 +53,12 @@ def rows(house: House, table: str) -> int:
         return int(session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())  # noqa: S608 - a name of ours
 
 
+def states(house: House) -> list[str]:
+    """The states of all rounds, by their cut-offs."""
+    with house.services.database.snapshot() as session:
+        return list(session.execute(text("SELECT state FROM clearing_round ORDER BY cut_off_at")).scalars())
+
+
 def why_not(house: House, mandate_id: str, asset_id: str) -> list[str]:
     """The codes of the first funder's reasons."""
     answer = house.funders[0].get(f"/v1/mandates/{mandate_id}/why-not/{asset_id}")
@@ -48,64 +66,104 @@ def why_not(house: House, mandate_id: str, asset_id: str) -> list[str]:
     return [reason["code"] for reason in answer["refusals"]]
 
 
-def test_a_round_is_cleared_once(house: House) -> None:
-    """The same cut-off again does nothing, even when there are new free assets; two workers at once are one round."""
+def test_a_round_is_asked_for_once(house: House) -> None:
+    """Three workers at the same cut-off are one round; later new assets do not make it another."""
     ready(house)
-    assert (
-        at_once(house.services, "SELECT pg_advisory_xact_lock(hashtext('pools.round'))", *[clear(house)] * 3)
-        == [None] * 3
-    )
+    asked = [step(house, rounds.ask_round)] * 3
+    assert at_once(house.services, TURN, *asked) == [None] * 3
+    house.run()
     assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (1, 1, 2)
     house.submit(invoice(house))
-    clear(house)()
-    assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (1, 1, 2)
-    sound(house)
+    step(house, rounds.ask_round)()
     house.move(10, 30)
-    assert rows(house, "clearing_round") == 1
+    assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (1, 1, 2)
     assert len(house.funders[0].get("/v1/offers")["items"]) == 1
     sound(house)
 
 
-def test_rounds_at_once_sell_nothing_twice(house: House) -> None:
-    """Rounds of different cut-offs, started at the same moment, share assets and limits between them."""
+def test_rounds_never_overlap(house: House) -> None:
+    """Cut-offs that come together: one is open, the others wait, and each begins when the one before is over."""
     ready(house, 3)
-    moments = [TEN.replace(minute=minute) for minute in (0, 1, 2)]
-    lock = "SELECT FROM claim ORDER BY asset_id FOR UPDATE"
-    calls = [clear(house, moment) for moment in moments]
-    assert at_once(house.services, lock, *calls) == [None] * 3
-    assert (rows(house, "clearing_round"), rows(house, "pool"), rows(house, "pool_asset")) == (3, 1, 3)
+    for minute in (0, 1, 2):
+        step(house, rounds.ask_round, {"fire_at": TEN.replace(minute=minute).isoformat()})()
+    assert states(house) == ["open", "waiting", "waiting"]
+    with house.services.database.transaction() as session, pytest.raises(IntegrityError, match="running"):
+        session.execute(text("UPDATE clearing_round SET state = 'open' WHERE state = 'waiting'"))
     house.run()
+    assert states(house) == ["done"] * 3
+    assert (rows(house, "pool"), rows(house, "pool_asset")) == (1, 3)
+    sound(house)
+
+
+def test_solved_and_applied_once(house: House) -> None:
+    """Two workers that solve, and two that apply, leave what one does."""
+    asset_ids = ready(house)
+    step(house, rounds.ask_round)()
+    named = of_round(house)
+    assert at_once(house.services, LOCK_ROUND, *[step(house, rounds.solve_round, named)] * 2) == [None] * 2
+    assert at_once(house.services, LOCK_ROUND, *[step(house, rounds.apply_round, named)] * 2) == [None] * 2
+    house.run()
+    assert claims(house) == dict.fromkeys(asset_ids, "reserved")
+    assert rows(house, "offer") == 1
     sound(house)
 
 
 @pytest.mark.parametrize(
-    "lock",
-    ["SELECT FROM claim FOR UPDATE", "SELECT FROM exposure FOR UPDATE", "LOCK TABLE work_item IN SHARE MODE"],
+    ("handler", "lock"),
+    [
+        (rounds.ask_round, TURN),
+        (rounds.ask_round, "LOCK TABLE work_item IN SHARE MODE"),
+        (rounds.solve_round, LOCK_ROUND),
+        (rounds.solve_round, "LOCK TABLE work_item IN SHARE MODE"),
+        (rounds.apply_round, "SELECT FROM claim FOR UPDATE"),
+        (rounds.apply_round, "SELECT FROM exposure FOR UPDATE"),
+        (rounds.apply_round, "LOCK TABLE work_item IN SHARE MODE"),
+    ],
 )
-def test_a_worker_killed_in_a_round_leaves_nothing(house: House, lock: str) -> None:
-    """Killed before or after it wrote the pools: no round, no pool, no offer; the next worker does it all."""
+def test_a_worker_killed_in_a_round_leaves_no_offer(house: House, handler: Handler, lock: str) -> None:
+    """Killed at any step, before or after it wrote: no pool, no offer; the next worker takes the round up again."""
     asset_ids = ready(house)
-    with held_back(house.services, lock, clear(house)) as (worker,):
+    before: list[Handler] = [rounds.ask_round, rounds.solve_round]
+    named: dict[str, Any] | None = None
+    for done in before[: [*before, rounds.apply_round].index(handler)]:
+        step(house, done, named)()
+        named = of_round(house)
+    with held_back(house.services, lock, step(house, handler, named)) as (worker,):
         terminate(house.services)
         assert isinstance(worker.exception(timeout=10), OperationalError)
-    assert [rows(house, name) for name in ("clearing_round", "pool", "pool_asset", "offer")] == [0] * 4
+    assert [rows(house, name) for name in ("pool", "pool_asset", "offer")] == [0] * 3
     assert set(claims(house).values()) == {"free"}
     sound(house)
     house.move(10, 30)
     assert claims(house) == dict.fromkeys(asset_ids, "reserved")
+    assert states(house) == ["done"]
     sound(house)
 
 
-def test_a_round_without_its_locks_would_fail(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were an asset paid after it was read as free, the whole round would be undone."""
-    (asset_id,) = ready(house, 1)
-    with house.services.database.snapshot() as session:
-        stale = queries.asset(session, asset_id=asset_id)
-    house.operator.post("/v1/receipts", {"items": [receipt(asset_id, 1_000_000, value_date=house.today)]})
-    monkeypatch.setattr(queries, "free_assets", lambda *_, **__: [stale])
-    with pytest.raises(RuntimeError, match="not free any more"):
-        clear(house)()
-    assert rows(house, "pool") == 0
+def test_what_is_gone_meanwhile_is_dropped(house: House) -> None:
+    """Paid, disputed, the mandate changed, the money gone since the cut-off: dropped, said so, and the rest is done."""
+    whole, paid, part_paid = ready(house, 3)
+    house.add_funder("Second")
+    house.deposit(1, 5_000_000)
+    house.funders[1].post("/v1/mandates", mandate(currency="CNY", min_face_minor=2_000_000, base_rate_bps=0))
+    (large,) = house.submit(invoice(house, face_minor=2_000_000, obligor={"scheme": "platform", "value": "obligor-2"}))
+    step(house, rounds.ask_round)()
+    named = of_round(house)
+    step(house, rounds.solve_round, named)()
+    lines = [receipt(paid, 1_000_000, value_date=house.today), receipt(part_paid, 1, value_date=house.today)]
+    house.operator.post("/v1/receipts", {"items": lines})
+    (other,) = house.funders[1].get("/v1/mandates")["items"]
+    house.funders[1].post(f"/v1/mandates/{other['mandate_id']}/end", None)
+    step(house, rounds.apply_round, named)()
+    house.run()
+    assert claims(house) == {whole: "reserved", paid: "closed", part_paid: "free", large: "free"}
+    shown = house.operator.get(f"/v1/rounds/{named['round_id']}")
+    assert {one["asset_id"]: one["code"] for one in shown["dropped"]} == {
+        paid: "not_free",
+        part_paid: "amount_changed",
+        large: "mandate_changed",
+    }
+    sound(house)
 
 
 def test_the_seed_is_the_published_checkpoint(house: House) -> None:
@@ -113,7 +171,7 @@ def test_the_seed_is_the_published_checkpoint(house: House) -> None:
     ready(house)
     with house.services.database.snapshot() as session:
         checkpoint = log.latest_checkpoint(session.connection())
-    clear(house)()
+    step(house, rounds.ask_round)()
     with house.services.database.snapshot() as session:
         seed = session.execute(text("SELECT seed FROM clearing_round")).scalar_one()
     assert checkpoint is not None
@@ -122,7 +180,7 @@ def test_the_seed_is_the_published_checkpoint(house: House) -> None:
 
 def test_a_round_before_anything(house: House) -> None:
     """No mandates, no assets: an empty round. Its seed is what the log is from the first day: the keys' records."""
-    clear(house)()
+    step(house, rounds.ask_round)()
     with house.services.database.snapshot() as session:
         row = session.execute(text("SELECT seed, asset_count, matched_count, matched_face FROM clearing_round")).one()
         root = session.execute(text("SELECT encode(root, 'hex') FROM log_checkpoint")).scalar_one()
