@@ -329,7 +329,7 @@ def why_not_amounts(terms: Terms, usage: Usage, asset: FreeAsset, *, price_minor
         ("cash", usage.cash_minor, price_minor),
     ]
     checks += [
-        (f"{limit.by}_limit", limit.most_minor, taken(limit.by))
+        (f"{limit.by}_amount", limit.most_minor, taken(limit.by))
         for limit in terms.limits
         if limit.most_minor is not None and key_of(asset, limit.by) is not None
     ]

@@ -206,7 +206,7 @@ class _Limits:
             largest = [_most(one.terms.max_pool_minor) for one in self._candidates]
             caps.append(Cap("max_pool", self._own, _amounts(largest)[:, None]))
         return caps + [
-            self._cap(f"{by}_limit", by, partial(_limit, by=by, name="most_minor"))
+            self._cap(f"{by}_amount", by, partial(_limit, by=by, name="most_minor"))
             for by in KEYS
             if any(limit.most_minor is not None for limit in self._limits(by))
         ]
