@@ -118,9 +118,9 @@ def apply(session: Session, *, services: Services, round_id: str, now: datetime)
     _note_dropped(session, round_id, dropped)
     matches = [match for _, some in got for match in some]
     _close(session, round_, matches, now=now)
-    jobs.enqueue(session, job=BEGIN_JOB, payload={})
     if matches:
         jobs.enqueue(session, job=OFFER_JOB, payload={"round_id": round_id})
+    jobs.enqueue(session, job=BEGIN_JOB, payload={})
 
 
 def give_up(session: Session, *, round_id: str, now: datetime) -> None:

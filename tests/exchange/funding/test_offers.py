@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from exchange.pools import jobs as pools
 from tests.exchange.funding.morning import CASH, PRICE, Morning, open_morning
 from tests.exchange.house import House, mandate
 from tests.exchange.pools.shared import invoice
 from tests.exchange.pools.soundness import claims, money, sound
+from tests.exchange.rounds.steps import clear_round
 
 STRANGER = "ast_01h455vb4pex5vsknk084sn02q"
 
@@ -235,7 +235,7 @@ def test_no_offer_without_its_money(house: House) -> None:
     house.submit(invoice(house), invoice(house))
     for minute in (0, 1):
         with house.services.database.transaction() as session:
-            pools.clear_round(house.services, session, {"fire_at": f"2026-03-02T02:0{minute}:00+00:00"})
+            clear_round(house.services, session, {"fire_at": f"2026-03-02T02:0{minute}:00+00:00"})
     assert set(claims(house).values()) == {"reserved"}
     house.run()
     assert sorted(claims(house).values()) == ["free", "reserved"]

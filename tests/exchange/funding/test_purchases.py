@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from exchange.pools import jobs as pools
 from tests.exchange.funding.morning import CASH, PRICE, Morning
 from tests.exchange.house import House, mandate
 from tests.exchange.pools.contention import held_back, terminate
 from tests.exchange.pools.shared import invoice
 from tests.exchange.pools.soundness import claims, money, sound
+from tests.exchange.rounds.steps import clear_round
 
 
 def transfers(house: House, ending: str) -> int:
@@ -65,7 +65,7 @@ def test_a_worker_killed_while_it_offers(house: House, lock: str) -> None:
     house.funders[0].post("/v1/mandates", mandate())
     house.submit(invoice(house))
     with house.services.database.transaction() as session:
-        pools.clear_round(house.services, session, {"fire_at": "2026-03-02T02:00:00+00:00"})
+        clear_round(house.services, session, {"fire_at": "2026-03-02T02:00:00+00:00"})
         round_id = session.execute(text("SELECT round_id FROM clearing_round")).scalar_one()
     work = Morning(house, house.funders[0], "", []).job("offer_round", round_id=round_id)
     with held_back(house.services, lock, work) as (worker,):

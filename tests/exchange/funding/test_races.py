@@ -12,12 +12,12 @@ from sqlalchemy import text
 from exchange import http
 from exchange.funding import actions
 from exchange.pools.actions import release
-from exchange.pools.jobs import clear_round
 from tests.exchange.funding.morning import CASH, PRICE, Morning
 from tests.exchange.house import receipt
 from tests.exchange.pools.contention import at_once, held_back, wait_for
 from tests.exchange.pools.shared import twin
 from tests.exchange.pools.soundness import claims, money, sound
+from tests.exchange.rounds.steps import clear_round
 
 NOW = datetime(2026, 3, 2, 2, 30, tzinfo=UTC)
 OFFER = "SELECT FROM offer FOR UPDATE"

@@ -3,9 +3,11 @@
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.exchange.house import House, mandate
+from tests.exchange.pools.book import terms
 from tests.exchange.pools.contention import at_once
 from tests.exchange.pools.shared import invoice, twin
 
@@ -25,9 +27,11 @@ def test_the_same_name_is_the_next_version(shared: House) -> None:
     (shown,) = in_force(shared, 0, "steady")
     assert shown["version"] == 2
     assert shown["used_minor"] == 0
-    defaults = {"grade_spreads_bps": [0], "advance_bps": 10_000}
-    said = mandate(budget_minor=7, auto_commit=True, rank=3) | defaults
-    assert shown["terms"] == {name: value for name, value in said.items() if name != "name"}
+    said = {name: value for name, value in mandate(budget_minor=7, auto_commit=True, rank=3).items() if name != "name"}
+    assert shown["terms"] | said == shown["terms"]
+    filled_in = {name: value for name, value in shown["terms"].items() if name not in said}
+    assert filled_in == msgspec.to_builtins({name: getattr(terms(), name) for name in filled_in})
+    assert (shown["state"], shown["effective_at"]) == ("in_force", "2026-03-02T01:00:00+00:00")
 
 
 def test_a_repeated_request_is_no_new_version(shared: House) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from exchange.pools.actions import clear_round
 from exchange.risk import limits
 from exchange.risk.limits import Asked, Line
 from exchange.risk.rules import Policy
@@ -20,6 +19,7 @@ from scoring.facts import Trades
 from scoring.model import Scores
 from tests.exchange.house import OPENING, House, mandate, receivable
 from tests.exchange.receivables.shared import at_once
+from tests.exchange.rounds.steps import clear_round
 
 TODAY = date(2026, 3, 2)
 NOTHING = Trades.from_rows(())
@@ -201,7 +201,7 @@ def test_rounds_stay_within_the_limit(house: House) -> None:
                 decide(session, {line: 990_000}, days=45)
             else:
                 now = OPENING + timedelta(minutes=number)
-                clear_round(session, services=house.services, cut_off_at=now, today=TODAY, now=now)
+                clear_round(house.services, session, {"fire_at": now.isoformat()})
 
     at_once(3, step)
     with house.services.database.transaction() as session:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from exchange.pools.jobs import clear_round
 from tests.exchange.house import Client, House, mandate, receipt
 from tests.exchange.pools.contention import at_once
 from tests.exchange.pools.shared import invoice, twin
 from tests.exchange.pools.soundness import claims, sound
+from tests.exchange.rounds.steps import clear_round
 from tests.exchange.settlement.book import FACE_MINOR, buy, fresh, note, results, rows
 from tests.exchange.title.deeds import company, split
 
