@@ -197,14 +197,8 @@ def _offer(
     }
     tell(session, funder_id=pool.funder_id, type="offer.made", data=data, pending_id=None, now=now)
     if taken_by:
-        commit(
-            session,
-            offer_id=offer_id,
-            funder_id=pool.funder_id,
-            asset_ids=None,
-            answered_by=taken_by,
-            now=now,
-        )
+        whose = {"offer_id": offer_id, "funder_id": pool.funder_id}
+        commit(session, **whose, asset_ids=None, answered_by=taken_by, now=now)
 
 
 def _open_offer(session: Session, *, offer_id: str, funder_id: str, now: datetime) -> Offer:

@@ -112,8 +112,7 @@ def list_pools(call: Call) -> dict[str, Any]:
 def _why_not(call: Call, asset_id: str) -> list[dict[str, Any]]:
     """What the caller's mandates say of an asset (`NotFound`)."""
     today = call.today
-    on = queries.On(today, call.services.settings.time_zone)
-    asset = queries.asset(call.session, asset_id=asset_id, on=on)
+    asset = queries.asset(call.session, asset_id=asset_id, today=today)
     if asset is None:
         raise NotFound("There is no such mandate of yours, or no such asset.")
     room_minor = queries.room_of(call.session, asset=asset)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import select, text
@@ -28,7 +28,7 @@ ASSETS = """
            claim.due_date, receivable.recourse, confirmation.grade, decision.pd_ppm, decision.grade,
            coalesce(obligor.controller_id IN (seller.controller_id, holder.controller_id), false),
            claim.schedule_version, obligor.sector, obligor.region, coalesce(obligor.controller_id, obligor.company_id),
-           obligor.controller_id, cast(:today AS date) - (decision.decided_at AT TIME ZONE :time_zone)::date,
+           obligor.controller_id, cast(:today AS date) - decision.decided_at::date,
            cast(:today AS date) - receivable.issue_date, receivable.divisible
     FROM claim
     JOIN receivable ON receivable.asset_id = claim.root_id
@@ -42,30 +42,22 @@ FREE = "claim.state = 'free' AND encumbered_minor = 0 AND NOT disputed AND kept_
 """What is its holder's to be offered, and nobody else has a right in."""
 
 
-class On(NamedTuple):
-    """The day on which assets are judged, where business is done; and whether obligors' late shares are needed."""
-
-    today: date
-    time_zone: str
-    late: bool = True
-
-
-def free_assets(session: Session, *, on: On) -> list[FreeAsset]:
-    """Every free asset that nobody else has a right in."""
+def free_assets(session: Session, *, today: date, late: bool = True) -> list[FreeAsset]:
+    """Every free asset that nobody else has a right in; with what its obligor is late with, where that is wanted."""
     query = text(f"{ASSETS} WHERE {FREE} ORDER BY claim.root_id, claim.asset_id")
-    return _free(session, session.execute(query, _day(on)).all(), on=on)
+    return _free(session, session.execute(query, {"today": today}).all(), today=today, late=late)
 
 
-def asset(session: Session, *, asset_id: str, on: On) -> FreeAsset | None:
+def asset(session: Session, *, asset_id: str, today: date) -> FreeAsset | None:
     """One listed asset, whatever its state."""
-    return assets(session, asset_ids=[asset_id], on=on).get(asset_id)
+    return assets(session, asset_ids=[asset_id], today=today).get(asset_id)
 
 
-def assets(session: Session, *, asset_ids: Sequence[str], on: On) -> dict[str, FreeAsset]:
+def assets(session: Session, *, asset_ids: Sequence[str], today: date) -> dict[str, FreeAsset]:
     """The listed ones among the assets, whatever their state, as mandates judge them."""
-    parameters = _day(on) | {"ids": list(asset_ids)}
+    parameters = {"today": today, "ids": list(asset_ids)}
     rows = session.execute(text(f"{ASSETS} WHERE claim.asset_id = ANY(:ids)"), parameters).all()
-    return {one.asset_id: one for one in _free(session, rows, on=on)}
+    return {one.asset_id: one for one in _free(session, rows, today=today)}
 
 
 def open_schedules(session: Session, *, asset_ids: Sequence[str]) -> dict[str, Schedule]:
@@ -204,20 +196,16 @@ def _open(rows: Sequence[Any]) -> dict[str, Schedule]:
     return schedules
 
 
-def _free(session: Session, rows: Sequence[Any], *, on: On) -> list[FreeAsset]:
+def _free(session: Session, rows: Sequence[Any], *, today: date, late: bool = True) -> list[FreeAsset]:
     free = [FreeAsset(*row) for row in rows]
     schedules = open_schedules(session, asset_ids=[one.asset_id for one in free if one.schedule_version is not None])
-    late = _late(session, {one.obligor for one in free}, today=on.today) if on.late else {}
+    overdue = _late(session, {one.obligor for one in free}, today=today) if late else {}
     return [
-        replace(one, schedule=schedules.get(one.asset_id, ()), late_permille=late.get(one.obligor, 0))
-        if one.asset_id in schedules or one.obligor in late
+        replace(one, schedule=schedules.get(one.asset_id, ()), late_permille=overdue.get(one.obligor, 0))
+        if one.asset_id in schedules or one.obligor in overdue
         else one
         for one in free
     ]
-
-
-def _day(on: On) -> dict[str, Any]:
-    return {"today": on.today, "time_zone": on.time_zone}
 
 
 def _late(session: Session, obligors: Collection[int], *, today: date) -> dict[int, int]:
@@ -252,7 +240,7 @@ def _add_usage(session: Session, usages: dict[str, Usage]) -> None:
     """)
     for row in session.execute(query, {"ids": sorted(usages)}):
         keys = [(by, key) for by in KEYS if (key := getattr(row, by)) is not None]
-        usages[row.mandate_id].take(keys, price_minor=row.price, face_minor=row.face)
+        usages[row.mandate_id].add(keys, price_minor=row.price, face_minor=row.face)
 
 
 def pools(session: Session, *, funder_id: str | None, after: str | None, limit: int) -> list[dict[str, Any]]:

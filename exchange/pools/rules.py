@@ -103,8 +103,13 @@ class Usage:
     total: Taken = field(default_factory=Taken)
     by_key: dict[Key, Taken] = field(default_factory=dict)
 
-    def take(self, keys: Sequence[Key], *, price_minor: int, face_minor: int) -> None:
-        """Count what was offered, committed or bought."""
+    def take(self, asset: FreeAsset, price_minor: int) -> None:
+        """Count one more asset."""
+        self.add(keys_of(asset), price_minor=price_minor, face_minor=asset.face_minor)
+        self.cash_minor -= price_minor
+
+    def add(self, keys: Sequence[Key], *, price_minor: int, face_minor: int) -> None:
+        """Count what was offered, committed or bought before, whose money is gone from the cash."""
         self.total = self.total.and_(price_minor, face_minor)
         for key in keys:
             self.by_key[key] = self.by_key.get(key, Taken()).and_(price_minor, face_minor)

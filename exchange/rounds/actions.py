@@ -149,8 +149,7 @@ def _freeze(session: Session, *, services: Services, cut_off_at: datetime, seed:
     today = services.business_date(cut_off_at)
     candidates = pool_queries.candidates(session, now=cut_off_at)
     late = any(one.terms.max_late_permille is not None for one in candidates)
-    on = pool_queries.On(today, services.settings.time_zone, late=late)
-    assets = pool_queries.free_assets(session, on=on)
+    assets = pool_queries.free_assets(session, today=today, late=late)
     lines = {(asset.obligor, asset.currency) for asset in assets}
     rooms = pool_queries.rooms(session, lines=lines)
     groups = pool_queries.group_rooms(session, lines=lines)

@@ -86,7 +86,7 @@ def still_given(
 
 def _count(one: Given, price: Price, now: Now) -> None:
     own = now.mandates[one.candidate.mandate_id]
-    own.usage.take(keys_of(one.asset), price_minor=price.price_minor, face_minor=one.amount_minor)
+    own.usage.add(keys_of(one.asset), price_minor=price.price_minor, face_minor=one.amount_minor)
     for other in now.mandates.values():
         if (other.funder_id, other.terms.currency) == (own.funder_id, own.terms.currency):
             other.usage.cash_minor -= price.price_minor

@@ -132,7 +132,7 @@ def take(
     listing = session.get(Listing, listing_id)
     if listing is None or listing.funder_id == funder_id:
         raise NotFound("There is no such listing of another's.")
-    candidate = candidates_of(session, mandate_ids=[wanted["mandate_id"]]).get(wanted["mandate_id"])
+    candidate = candidates_of(session, mandate_ids=[wanted["mandate_id"]], now=now).get(wanted["mandate_id"])
     if candidate is None or candidate.funder_id != funder_id:
         raise NotFound("There is no such mandate of yours.")
     offered = _still_offered(session, listing, today=today, now=now)
@@ -205,7 +205,7 @@ def _parted(
 
 def _judge(session: Session, candidate: Candidate, sales: Sequence[Sale], *, today: date) -> None:
     """Refuse (`MandateRefuses`) what the buyer's mandate does not take at this price, all of it counted together."""
-    assets = pools.assets(session, asset_ids=[one.held.asset_id for one in sales])
+    assets = pools.assets(session, asset_ids=[one.held.asset_id for one in sales], today=today)
     priced = [(assets[one.held.asset_id], one.price_minor) for one in sales]
     if refused := rules.why_not_bought(candidate, priced, today=today):
         raise rules.refused_by_mandate([("/mandate_id", why) for why in refused])

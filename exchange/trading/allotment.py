@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from exchange.pools.rules import Candidate, FreeAsset, Terms, WhyNot, price_on, why_not
+from exchange.pools.rules import Candidate, FreeAsset, WhyNot, price_on, why_not
+from exchange.pools.terms import Terms
 from exchange.schedules.schedule import split
 
 MOST_PARTS = 49

@@ -162,7 +162,7 @@ def list_listings(call: Call) -> dict[str, Any]:
     """What other funders sell and one of your mandates would take now, or your own listings."""
     own, after, limit = str(call.caller.party_id), call.after, call.query["limit"]
     if call.query["of"] == "mine":
-        items = queries.listings(call.session, funder_id=own, after=after, limit=limit)
+        items = queries.listings(call.session, funder_id=own, after=after, limit=limit, today=call.today)
     else:
         items = queries.market(call.session, funder_id=own, after=after, limit=limit, today=call.today, now=call.now)
     return call.page(items, by="listing_id")
@@ -216,7 +216,7 @@ def list_trades(call: Call) -> dict[str, Any]:
 
 
 def _auction(call: Call, auction_id: str) -> dict[str, Any]:
-    found = queries.auction(call.session, caller=call.caller, auction_id=auction_id, now=call.now)
+    found = queries.auction(call.session, caller=call.caller, auction_id=auction_id, today=call.today, now=call.now)
     if found is None:
         raise NotFound("There is no such auction.")
     return found

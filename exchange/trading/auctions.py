@@ -18,7 +18,8 @@ from exchange.errors import Fault, InvalidRequest, NotFound
 from exchange.ids import new_id
 from exchange.pools import queries as pools
 from exchange.pools.actions import lock_mandates
-from exchange.pools.rules import BPS, Candidate, FreeAsset
+from exchange.pools.rules import Candidate, FreeAsset
+from exchange.pools.terms import BPS
 from exchange.services import Services
 from exchange.title.actions import lock_titles
 from exchange.title.rules import Title
@@ -98,8 +99,8 @@ def bid(
     Refuses `NotFound`, `AuctionNotOpen`, `BidRefused`, `MandateRefuses`, `BidExists`, `CashShort`.
     """
     auction = _open_auction(session, auction_id, now=now)
-    assets = _lot(session, auction_id, said["lot"])
-    candidate = candidates_of(session, mandate_ids=[said["mandate_id"]]).get(said["mandate_id"])
+    assets = _lot(session, auction_id, said["lot"], today=today)
+    candidate = candidates_of(session, mandate_ids=[said["mandate_id"]], now=now).get(said["mandate_id"])
     if candidate is None or candidate.funder_id != funder_id:
         raise NotFound("There is no such mandate of yours.")
     whole_minor = sum(asset.face_minor for asset in assets)
@@ -217,13 +218,13 @@ def _open_auction(session: Session, auction_id: str, *, now: datetime) -> Auctio
     return auction
 
 
-def _lot(session: Session, auction_id: str, lot: int) -> list[FreeAsset]:
+def _lot(session: Session, auction_id: str, lot: int, *, today: date) -> list[FreeAsset]:
     query = text("SELECT asset_id FROM auction_asset WHERE auction_id = :id AND lot = :lot ORDER BY asset_id")
     ids = session.execute(query, {"id": auction_id, "lot": lot}).scalars().all()
     if not ids:
         fault = Fault("no_such_lot", "/lot", "lots count from 0", lot)
         raise rules.BidRefused("The auction has no such lot.", faults=(fault,))
-    assets = pools.assets(session, asset_ids=ids)
+    assets = pools.assets(session, asset_ids=ids, today=today)
     return [assets[asset_id] for asset_id in ids]
 
 

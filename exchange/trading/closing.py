@@ -62,7 +62,7 @@ def clear(session: Session, *, services: Services, auction_id: str, today: date,
     opened = [_open(services, row) for row in rows]
     checkpoint = log.latest_checkpoint(session.connection())
     seed = checkpoint.root if checkpoint else b""
-    bids = _bids(session, auction, opened)
+    bids = _bids(session, auction, opened, now=now)
     allotment = allot(auctioned, bids, seed=seed, today=today)
     end(session, auction, outcome="cleared", seed=seed, now=now)
     secret = hmac.digest(services.keyring.fingerprint_key, auction_id.encode(), "sha256")
@@ -90,7 +90,7 @@ def _at_close(session: Session, auction: Auction, *, today: date) -> tuple[dict[
     if auction.min_part_minor is None:
         broken = {row.lot for row in rows if row.asset_id in gone}
         gone = {row.asset_id: gone.get(row.asset_id, "lot_changed") for row in rows if row.lot in broken}
-    assets = pools.assets(session, asset_ids=[row.asset_id for row in rows if row.asset_id not in gone])
+    assets = pools.assets(session, asset_ids=[row.asset_id for row in rows if row.asset_id not in gone], today=today)
     lots = {
         lot: [assets[row.asset_id] for row in rows if row.lot == lot and row.asset_id in assets]
         for lot in {row.lot: None for row in rows}
@@ -119,9 +119,9 @@ def _open(services: Services, row: Row[Any]) -> Opened:
     return Opened(row, opened.decode(), parse_canonical(opened))
 
 
-def _bids(session: Session, auction: Auction, opened: Sequence[Opened]) -> list[Bid]:
+def _bids(session: Session, auction: Auction, opened: Sequence[Opened], *, now: datetime) -> list[Bid]:
     """The bids as their mandates stand now; those of one mandate count together."""
-    known = candidates_of(session, mandate_ids=[one.row.mandate_id for one in opened])
+    known = candidates_of(session, mandate_ids=[one.row.mandate_id for one in opened], now=now)
     return [
         Bid(
             one.row.bid_id,
@@ -154,7 +154,7 @@ def _placed(
     got: dict[str, dict[str, int]] = {}
     for award in allotment.awards:
         got.setdefault(award.bid_id, {})[parted[award.asset_id].pop(0)] = award.amount_minor
-    bids = _bids(session, auction, opened)
+    bids = _bids(session, auction, opened, now=now)
     own = {bid.bid_id: bid.discount_bps for bid in bids}
     of_lot = lot_rates(bids, allotment.awards) if auction.pricing == "uniform" else {}
     rates = {bid.bid_id: of_lot.get(bid.lot, own[bid.bid_id]) for bid in bids}

@@ -42,11 +42,11 @@ class Placed(NamedTuple):
     refusals: dict[str, list[WhyNot]]
 
 
-def candidates_of(session: Session, *, mandate_ids: Sequence[str]) -> dict[str, Candidate]:
+def candidates_of(session: Session, *, mandate_ids: Sequence[str], now: datetime) -> dict[str, Candidate]:
     """The mandates in force among these, with what they and their funders have taken up."""
     owners = text("SELECT DISTINCT funder_id FROM mandate WHERE mandate_id = ANY(:ids) ORDER BY funder_id")
     funder_ids = session.execute(owners, {"ids": list(mandate_ids)}).scalars().all()
-    found = [one for funder_id in funder_ids for one in queries.candidates(session, funder_id=funder_id)]
+    found = [one for funder_id in funder_ids for one in queries.candidates(session, now=now, funder_id=funder_id)]
     return {one.mandate_id: one for one in found if one.mandate_id in mandate_ids}
 
 
@@ -89,7 +89,8 @@ def place(
 
     Whatever a mandate refuses as it stands now stays free. What candidates have taken up is counted on.
     """
-    assets = queries.assets(session, asset_ids=[one for placement in placements for one in placement.asset_ids])
+    asset_ids = [one for placement in placements for one in placement.asset_ids]
+    assets = queries.assets(session, asset_ids=asset_ids, today=today)
     lines = {(asset.obligor, asset.currency) for asset in assets.values()}
     rooms = limits.lock_room(session, lines=sorted(lines))
     used: dict[limits.Line, int] = {}
@@ -141,7 +142,7 @@ def co_fund(
     if sum(amounts) > title.outstanding_minor:
         fault = Fault("parts_differ", "/shares", f"not more than is owed, {title.outstanding_minor}", sum(amounts))
         raise InvalidRequest("The shares are more than the asset.", faults=(fault,))
-    known = candidates_of(session, mandate_ids=names)
+    known = candidates_of(session, mandate_ids=names, now=now)
     if unknown := [at for at, name in enumerate(names) if name not in known]:
         faults = tuple(Fault("not_found", f"/shares/{at}/mandate_id", "no such mandate", names[at]) for at in unknown)
         raise InvalidRequest("There is no such mandate.", faults=faults)

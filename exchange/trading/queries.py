@@ -8,12 +8,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from exchange.auth import Caller, Role
+from exchange.clearing.certificate import extract_bytes
 from exchange.pools import queries as pools
 from exchange.pools.rules import FreeAsset
 from exchange.trading import rules
 from exchange.trading.rules import Held
 from ledger.canonical import parse_canonical
-from ledger.verify.certificate import extract
 from scoring.grades import NAMES as GRADES
 
 HELD = """
@@ -114,12 +114,12 @@ def market(
         {LISTINGS} WHERE outcome IS NULL AND valid_until > :now AND funder_id <> :funder_id
           AND {PAGE.format(id="listing_id")} AND NOT EXISTS ({STALE}) ORDER BY listing_id LIMIT :limit
     """)
-    own = pools.candidates(session, funder_id=funder_id)
+    own = pools.candidates(session, now=now, funder_id=funder_id)
     found: list[dict[str, Any]] = []
     while own and len(found) < limit:
         values = {"now": now, "today": today, "funder_id": funder_id, "after": after, "limit": WINDOW}
         page = [dict(row) for row in session.execute(query, values).mappings()]
-        for one, assets in zip(page, _assets(session, page), strict=True):
+        for one, assets in zip(page, _assets(session, page, today=today), strict=True):
             priced = [(asset, due_minor * one["price_ppm"] // rules.PPM) for asset, due_minor in assets]
             takers = [
                 mine.mandate_id
@@ -134,14 +134,14 @@ def market(
     return found[:limit]
 
 
-def listings(session: Session, *, funder_id: str, after: str | None, limit: int) -> list[dict[str, Any]]:
+def listings(session: Session, *, funder_id: str, after: str | None, limit: int, today: date) -> list[dict[str, Any]]:
     """A funder's own listings, oldest first, with what is still for sale."""
     query = text(f"{LISTINGS} WHERE funder_id = :funder_id AND {PAGE.format(id='listing_id')} ORDER BY 1 LIMIT :limit")
     values = {"funder_id": funder_id, "after": after, "limit": limit}
     page = [dict(row) for row in session.execute(query, values).mappings()]
     return [
         one | {"mandate_ids": [], "assets": [_shown(*pair) for pair in assets]}
-        for one, assets in zip(page, _assets(session, page), strict=True)
+        for one, assets in zip(page, _assets(session, page, today=today), strict=True)
     ]
 
 
@@ -152,7 +152,7 @@ def auctions(session: Session, *, caller: Caller, after: str | None, limit: int,
     return [dict(row) for row in session.execute(query, values).mappings()]
 
 
-def auction(session: Session, *, caller: Caller, auction_id: str, now: datetime) -> dict[str, Any] | None:
+def auction(session: Session, *, caller: Caller, auction_id: str, today: date, now: datetime) -> dict[str, Any] | None:
     """One auction with its lots; nothing of any bid."""
     query = text(f"{AUCTIONS} AND auction_id = :id")
     values = {"now": now, "originator": _originator(caller), "id": auction_id}
@@ -164,7 +164,7 @@ def auction(session: Session, *, caller: Caller, auction_id: str, now: datetime)
         WHERE auction_id = :id ORDER BY lot, asset_id
     """)
     rows = session.execute(lots, {"id": auction_id}).all()
-    known = pools.assets(session, asset_ids=[row.asset_id for row in rows])
+    known = pools.assets(session, asset_ids=[row.asset_id for row in rows], today=today)
     shown = [
         _shown(known[row.asset_id], None)
         | {"lot": row.lot, "face_minor": row.outstanding_minor, "sold_minor": row.sold_minor, "reason": row.reason}
@@ -182,7 +182,7 @@ def certificate(session: Session, *, caller: Caller, auction_id: str) -> bytes |
     bids = text("SELECT funder_id FROM bid WHERE auction_id = :id AND outcome <> 'withdrawn' ORDER BY bid_id")
     owners = session.execute(bids, {"id": auction_id}).scalars()
     own = [place for place, owner in enumerate(owners) if owner == caller.party_id]
-    return extract(parse_canonical(bytes(document)), own) if own else None
+    return extract_bytes(parse_canonical(bytes(document)), own) if own else None
 
 
 def bids(session: Session, *, funder_id: str, after: str | None, limit: int) -> list[dict[str, Any]]:
@@ -206,14 +206,14 @@ def _originator(caller: Caller) -> str | None:
     return caller.party_id if caller.role is Role.PLATFORM else None
 
 
-def _assets(session: Session, page: Sequence[dict[str, Any]]) -> list[list[tuple[FreeAsset, int]]]:
+def _assets(session: Session, page: Sequence[dict[str, Any]], *, today: date) -> list[list[tuple[FreeAsset, int]]]:
     """Of each listing what is still for sale, and what is due on it."""
     query = text("""
         SELECT listing_id, asset_id, due_minor FROM listing_asset WHERE listing_id = ANY(:ids) AND open
         ORDER BY listing_id, asset_id
     """)
     rows = session.execute(query, {"ids": [one["listing_id"] for one in page]}).all()
-    known = pools.assets(session, asset_ids=[row.asset_id for row in rows])
+    known = pools.assets(session, asset_ids=[row.asset_id for row in rows], today=today)
     return [
         [(known[row.asset_id], row.due_minor) for row in rows if row.listing_id == one["listing_id"]] for one in page
     ]

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from exchange import books
 from exchange.currencies import commodity
 from exchange.errors import Fault, Refusal
-from exchange.pools.rules import BPS, YEAR_DAYS, Candidate, FreeAsset, WhyNot, why_not_terms, why_not_usage
+from exchange.pools.rules import Candidate, FreeAsset, WhyNot, why_not_terms, why_not_usage
+from exchange.pools.terms import BPS, YEARS
 from ledger.books import InsufficientFunds, Leg, Transfer
 
 PPM = 1_000_000
@@ -125,7 +126,7 @@ class Sale(NamedTuple):
     def rate_bps(self, *, on: date) -> int:
         """The buyer's discount in bps a year (ACT/360) of what is due, rounded down."""
         days = max((self.held.due_date - on).days, 1)
-        return self.discount_minor * BPS * YEAR_DAYS // (self.held.due_minor * days)
+        return self.discount_minor * BPS * YEARS["ACT/360"] // (self.held.due_minor * days)
 
 
 def check_auction_open(*, outcome: str | None, opens_at: datetime, closes_at: datetime, now: datetime) -> None:

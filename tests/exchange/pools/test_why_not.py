@@ -73,7 +73,7 @@ def test_every_rule_that_is_broken_is_named() -> None:
 def test_what_was_taken_counts_in_every_limit() -> None:
     """Budget and both caps count what the mandate has taken up before; cash is what is left."""
     one = candidate(budget_minor=10, obligor_cap_minor=9, seller_cap_minor=8, cash_minor=6)
-    one.usage.take(keys_of(free_asset()), price_minor=4, face_minor=5)
+    one.usage.add(keys_of(free_asset()), price_minor=4, face_minor=5)
     reasons = why_not(one, free_asset(face_minor=7), room_minor=6, today=TODAY)
     assert reasons == [
         WhyNot("budget", 10, 11),
@@ -87,5 +87,5 @@ def test_what_was_taken_counts_in_every_limit() -> None:
 def test_caps_are_of_each_obligor_and_each_seller() -> None:
     """What one obligor or seller takes up leaves the others' caps alone."""
     one = candidate(obligor_cap_minor=10, seller_cap_minor=10)
-    one.usage.take(keys_of(free_asset(obligor=1, seller=2)), price_minor=10, face_minor=10)
+    one.usage.add(keys_of(free_asset(obligor=1, seller=2)), price_minor=10, face_minor=10)
     assert why_not(one, free_asset(obligor=3, seller=4, face_minor=10), room_minor=10, today=TODAY) == []

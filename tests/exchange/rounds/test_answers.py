@@ -117,7 +117,7 @@ def test_what_is_left_has_a_reason(assets: list[FreeAsset], mandates: list[Candi
         price_minor = price_on(one.candidate.terms, one.asset, today=TODAY).price_minor
         for other in mandates:
             if other.mandate_id == one.candidate.mandate_id:
-                other.usage.take(keys_of(one.asset), price_minor=price_minor, face_minor=one.amount_minor)
+                other.usage.add(keys_of(one.asset), price_minor=price_minor, face_minor=one.amount_minor)
             if other.funder_id == one.candidate.funder_id:
                 other.usage.cash_minor -= price_minor
     taken = {one.asset.asset_id for one in given_}
@@ -131,7 +131,7 @@ def test_frozen_inputs_give_the_same_bytes() -> None:
     """Read back from what is kept, a round solves to the same certificate; another seed may to another."""
     assets = [free_asset(f"a{place}", obligor=place % 3 + 1, face_minor=1_000 + place) for place in range(40)]
     both = [candidate("m1", funder_id="f1", budget_minor=9_000), candidate("m2", funder_id="f2", budget_minor=9_000)]
-    both[0].usage.take([("obligor", 1), ("sector", "x"), ("controller", "ctl_1")], price_minor=7, face_minor=9)
+    both[0].usage.add([("obligor", 1), ("sector", "x"), ("controller", "ctl_1")], price_minor=7, face_minor=9)
     stated = inputs(assets, both, seed=b"seed")
     again = inputs_of(stated.to_bytes())
     assert again == stated
@@ -204,10 +204,10 @@ def test_a_limit_on_each_key(by: Any) -> None:  # noqa: ANN401 - one of the name
     assert Counter(name[0] for name in got) == {"a": 2, "b": 2}
     share = candidate(limits=(Limit(by, most_permille=500),))
     assert Counter(name[0] for name in given_to(inputs(assets, [share]))) == {"a": 2, "b": 2}
-    share.usage.take([(by, key_of(assets[0], by))], price_minor=10, face_minor=10)
-    share.usage.take([(by, key_of(assets[4], by))], price_minor=5, face_minor=5)
+    share.usage.add([(by, key_of(assets[0], by))], price_minor=10, face_minor=10)
+    share.usage.add([(by, key_of(assets[4], by))], price_minor=5, face_minor=5)
     assert given_to(inputs(assets, [share])) == {}, "half of a pool of others' alone is more than half"
-    amount.usage.take([(by, key_of(assets[0], by))], price_minor=1_001, face_minor=1_001)
+    amount.usage.add([(by, key_of(assets[0], by))], price_minor=1_001, face_minor=1_001)
     assert Counter(name[0] for name in given_to(inputs(assets, [amount]))) == {"b": 2}
 
 
