@@ -30,8 +30,8 @@ def test_the_same_name_is_the_next_version(shared: House) -> None:
     said = {name: value for name, value in mandate(budget_minor=7, auto_commit=True, rank=3).items() if name != "name"}
     assert shown["terms"] | said == shown["terms"]
     filled_in = {name: value for name, value in shown["terms"].items() if name not in said}
-    assert filled_in == msgspec.to_builtins({name: getattr(terms(), name) for name in filled_in})
-    assert (shown["state"], shown["effective_at"]) == ("in_force", "2026-03-02T01:00:00+00:00")
+    assert filled_in == {name: msgspec.json.decode(msgspec.json.encode(getattr(terms(), name))) for name in filled_in}
+    assert shown["state"] == "in_force"
 
 
 def test_a_repeated_request_is_no_new_version(shared: House) -> None:
