@@ -25,7 +25,7 @@ from exchange.facilities.terms import Terms, read_terms, read_tranches
 from exchange.ids import new_id
 from exchange.parties.actions import register_funder
 from exchange.pools.actions import create_mandate
-from exchange.pools.rules import Terms as MandateTerms
+from exchange.pools.terms import Terms as MandateTerms
 from exchange.registry.actions import Fact, record_many
 from exchange.services import Services
 

@@ -11,7 +11,7 @@ from scoring.grades import NAMES as GRADE_NAMES
 MAX_RATE_BPS = 5_000
 
 
-class LimitSchema(Schema):
+class ConcentrationSchema(Schema):
     """A concentration limit on each obligor, sector and so on.
 
     `most_minor` counts the price of all that is offered to, committed by and held under the mandate; `most_permille` is
@@ -65,7 +65,7 @@ class TermsSchema(Schema):
     max_score_age_days = Integer(0, 3650)
     max_invoice_age_days = Integer(0, 3650)
     max_late_permille = Integer(0, 1000)
-    limits = List(Nested(LimitSchema), 0, len(KEYS))
+    limits = List(Nested(ConcentrationSchema), 0, len(KEYS))
     max_average_pd_ppm = Integer(0, 1_000_000)
     max_average_tenor_days = Integer(0, 3650)
     min_average_rate_bps = Integer(0, 3 * MAX_RATE_BPS)

@@ -34,11 +34,7 @@ NOT_FOR_FUNDERS = {
     "servicing_policy", "servicing_touched", "set_aside_event", "settlement_policy", "signed_request",
     "submission_policy", "supersession", "trade", "used_assertion", "used_proof", "virtual_account", "work_decision",
     "work_item", "worker_heartbeat", "write_off_request", "log_leaf", "log_tile", "books_balances",
-    "reconciliation_break_fact", "reconciliation_run", "requested_answer", "schedule_fired", "scoring_model",
     "round_clearing", "round_dropped", "round_part", "round_progress",
-    "servicing_policy", "servicing_touched", "set_aside_event", "settlement_policy", "submission_policy",
-    "supersession", "trade", "used_assertion", "used_proof", "virtual_account", "work_decision", "work_item",
-    "worker_heartbeat", "write_off_request", "log_leaf", "log_tile", "books_balances",
 }  # fmt: skip
 """Tables of others, of the whole market or of the machine. The last three are in other files."""
 
