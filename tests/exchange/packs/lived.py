@@ -28,7 +28,7 @@ def live(house: House) -> None:
         house, owed("A-1", "CN11") | in_instalments(house), owed("A-2", "CN11"), funder=0, min_tenor_days=40
     )
     house.submit(controlled("C-1"))
-    buy(house, owed("B-1", "CN22"), funder=1, days=59)
+    buy(house, owed("B-1", "CN22"), funder=1, days=59, base_rate_bps=599)  # the first funder would take it dearer
     late, credited = buy(house, fresh(), fresh(), funder=0, days=3)
     pay(house, (partly, FACE_MINOR // 3), (paid, FACE_MINOR), ("who knows", 4_711))
     credit(house, note(credited, 50_000, on=house.today, reason="quality"))
