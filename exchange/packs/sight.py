@@ -67,6 +67,11 @@ TAPE = """
     ORDER BY asset_id COLLATE "C", sequence
 """
 
+OF_HOLDER = """
+    facility_id IN (
+        SELECT tranche.facility_id FROM tranche JOIN tranche_holding USING (tranche_id)
+        WHERE tranche_holding.funder_id = %(funder)s)
+"""
 FILES = {
     "virtual_clock": "SELECT clock_id, moment FROM virtual_clock",
     "originator": """
@@ -257,6 +262,52 @@ FILES = {
                CASE WHEN answered_by IS NOT NULL THEN 'withheld' END AS answered_by, answered_at, done_on
         FROM repurchase JOIN seen USING (asset_id) WHERE held AND funder_id = %(funder)s
     """,
+    "tranche_holding": """
+        SELECT tranche_id, funder_id, committed_minor, principal_minor, lost_minor, interest_paid_minor
+        FROM tranche_holding WHERE funder_id = %(funder)s
+    """,
+    "tranche_movement": """
+        SELECT tranche_id, funder_id, number, kind, amount_minor, business_date, transfer, recorded_at
+        FROM tranche_movement WHERE funder_id = %(funder)s
+    """,
+    "called_share": """
+        SELECT call_id, funder_id, amount_minor, paid_on FROM called_share WHERE funder_id = %(funder)s
+    """,
+    "redemption": """
+        SELECT redemption_id, tranche_id, funder_id, amount_minor, paid_minor, asked_on, asked_at, outcome, ended_on
+        FROM redemption WHERE funder_id = %(funder)s
+    """,
+    "facility": f"""
+        SELECT facility_id, 'fnd_withheld' AS funder_id, mandate_id, name, currency, opened_on,
+               'withheld' AS created_by, created_at
+        FROM facility WHERE {OF_HOLDER}
+    """,  # noqa: S608 - names of ours
+    "tranche": f"""
+        SELECT tranche_id, facility_id, name, kind, rank, size_minor, rate_bps, day_count, min_subordination_bps,
+               per_loss_minor, per_loss_ppm
+        FROM tranche WHERE {OF_HOLDER}
+    """,  # noqa: S608 - same
+    "capital_call": """
+        SELECT call_id, tranche_id, amount_minor, called_on, due_date, 'withheld' AS called_by, called_at
+        FROM capital_call WHERE call_id IN (SELECT call_id FROM called_share WHERE funder_id = %(funder)s)
+    """,
+    "distribution": f"""
+        SELECT facility_id, payment_date, state, available_minor, profit_minor, fees_minor, waterfall, paid_on,
+               recorded_at
+        FROM distribution WHERE {OF_HOLDER}
+    """,  # noqa: S608 - same
+    "facility_rules": f"""
+        SELECT facility_id, version, terms, announced_on, effective_on, applied_on, withdrawn_on, 'withheld' AS set_by,
+               set_at
+        FROM facility_rules WHERE {OF_HOLDER}
+    """,  # noqa: S608 - same
+    "facility_fact": f"""
+        SELECT facility_id, number, axis, value, test, reason, numbers, business_date, recorded_at
+        FROM facility_fact WHERE {OF_HOLDER}
+    """,  # noqa: S608 - same
+    "facility_day": f"""
+        SELECT facility_id, business_date, figures, recorded_at FROM facility_day WHERE {OF_HOLDER}
+    """,  # noqa: S608 - same
     "funder_event": """
         SELECT funder_id, sequence, event_id, body, digest, recorded_at FROM funder_event WHERE funder_id = %(funder)s
     """,
