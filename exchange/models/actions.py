@@ -106,10 +106,11 @@ def promote(session: Session, *, version: str, by: By) -> str:
     `rules.check_promotion` refuses, `NotFound`.
     """
     terms = losses.policy(session).terms
+    made = engines.read(session, version=version)
     found = queries.candidate(session, version=version)
     candidate = rules.check_promotion(found, version=version, today=by.today, terms=terms)
     figures = candidate.figures or {}
-    made = engines.read(session, version=version).speaking(figures["voice"])
+    made = made.speaking(figures["voice"])
     if made.version != version:
         engines.keep(session, engine=made, now=by.now)
         _note(session, version, "dropped", by._replace(reason=f"promoted as {made.version}, voice {made.voice}"))

@@ -89,7 +89,7 @@ def test_a_candidate_scores_in_shadow_only(lived: House) -> None:
     assert lived.operator.get("/v1/models/current")["version"] == wrong
     refused = lived.operator.refused("POST", f"/v1/models/{candidate}/promotion", {"reason": "now"})
     assert (refused["code"], refused["detail"][-17:]) == ("shadow_not_over", "30 days are left.")
-    for version, code in ((wrong, "not_a_candidate"), ("mdl_0123456789abcdef", "not_a_candidate")):
+    for version, code in ((wrong, "not_a_candidate"), ("mdl_0123456789abcdef", "not_found")):
         assert lived.operator.refused("POST", f"/v1/models/{version}/promotion", {"reason": "-"})["code"] == code
 
 
