@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from exchange.schedules.calendars import Convention
 from exchange.schedules.schedule import bullet, explicit
-from exchange.servicing import rules, terms
+from exchange.servicing import effects, rules, terms
+from exchange.servicing.effects import Changes, Noted
 from exchange.servicing.rules import Agreed, Clock, Movement, Pause, Rule, Tag, history, reminders, standing
 from exchange.servicing.terms import STANDARD, Bucket, PolicyRefused, Terms, check, ladder
 
@@ -290,3 +292,18 @@ def test_a_version_out_of_turn(effective: int, code: str) -> None:
     assert [fault.code for fault in refused.value.faults] == [code]
     check(STANDARD, effective_from=day(6), last_from=day(5), today=day(0))
     check(WEEKDAYS, effective_from=day(1), last_from=None, today=day(0))
+
+
+def test_a_charge_off_that_is_withdrawn_is_handed_on() -> None:
+    """To losses alone, and only where none stands in its place; the fact is named."""
+    day = date(2026, 3, 2)
+    stated, late = Tag(day, "charge_off", 180, 500), Tag(day, "late_91", 91, 400)
+    old = Noted("ast_1", stated, 2)
+    claim = SimpleNamespace(asset_id="ast_1")
+    clock: Any = None
+    for tags, expected in (([late], ["charge_off_withdrawn"]), ([late, stated._replace(outstanding_minor=400)], [])):
+        changes = Changes(claim, clock, tags, [], [old])
+        items = effects._items(changes, effects.FOLLOWERS["losses.follow"])
+        assert [item["kind"] for item in items] == expected
+        assert [item["fact"] for item in items] == [f"{day}.2"] * len(expected)
+        assert effects._items(changes, None) == []
