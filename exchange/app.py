@@ -36,6 +36,7 @@ from exchange.receivables import pages as confirmation_pages
 from exchange.reconciliation import api as reconciliation
 from exchange.registry import api as registry
 from exchange.reports import api as reports
+from exchange.reviews import api as reviews
 from exchange.risk import api as risk
 from exchange.rounds import api as rounds
 from exchange.schemas import Problem
@@ -67,6 +68,7 @@ ROOMS = (
     payments,
     money,
     facilities,
+    reviews,
     collections,
     reconciliation,
     reports,

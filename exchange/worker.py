@@ -38,6 +38,7 @@ from exchange.receivables import jobs as receivables
 from exchange.reconciliation import jobs as reconciliation
 from exchange.registry import sealing
 from exchange.registry.witnesses import Asking
+from exchange.reviews import jobs as reviews
 from exchange.risk import jobs as risk
 from exchange.rounds import jobs as rounds
 from exchange.services import Services
@@ -83,6 +84,10 @@ HANDLERS: dict[str, Handler] = {
     "payments.watch": payments.watch,
     "facilities.close_day": facilities.close_day,
     "facilities.close": facilities.close,
+    "reviews.screen": reviews.screen,
+    "reviews.look": reviews.look,
+    "reviews.sweep": reviews.sweep,
+    "reviews.follow": reviews.follow,
     "collections.follow": collections.follow,
     "collections.step": collections.step,
     "collections.step_cases": collections.step_cases,
@@ -97,6 +102,8 @@ SCHEDULE: dict[str, str] = {
     "pools.round": "0 10 * * *",
     "funding.cut_off": "0 14 * * *",
     "trading.close": "50 9,13 * * *",
+    "reviews.sweep": "20 9 * * 1",
+    "reviews.follow": "15 23 * * *",
     "payments.propose": "30 15 * * *",
     "payments.send": "55 15 * * *",
     "payments.answer": "0 17 * * *",

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from exchange import jobs
 from exchange.errors import Fault, Refused
 from exchange.facts import queries, rules
 from exchange.facts.kinds import KINDS
@@ -21,6 +22,9 @@ from exchange.ids import new_id
 from exchange.parties.actions import CompanyFacts, CompanyKey, know_companies, know_controllers, known_companies
 from exchange.parties.queries import is_originator
 from exchange.services import Services
+
+LEARNT_JOB = "reviews.look"
+"""Who is next: what is known anew may change what is thought of a company."""
 
 PARTIES = frozenset({"source", "effective_date", "corrects", "company", "counterparty", "person", "series", "account"})
 """Members that are columns of their own, or must not be kept as they were told."""
@@ -138,6 +142,7 @@ def tell(
     late = [draft for draft in fresh if draft.number not in entered]
     if _judge(session, late, teller=teller, outcomes=outcomes):
         raise RuntimeError("a fact is neither kept nor known")
+    _pass_on(session, {draft.company_id for draft in fresh if draft.number in entered})
     return outcomes
 
 
@@ -169,6 +174,7 @@ def withdraw(
     for index, item in items:
         if refused[index] is None and item.fact_id not in done:  # another was quicker
             refused[index] = 409, Fault("not_the_last_fact", f"/items/{index}/fact_id", "it was corrected just now")
+    _pass_on(session, {known[fact_id].company_id for fact_id in done})
     return refused
 
 
@@ -338,6 +344,12 @@ def _enter(
     }
     kept = set(session.execute(ENTER, parameters).scalars())
     return {index: fact_id for index, fact_id in ids.items() if fact_id in kept}
+
+
+def _pass_on(session: Session, company_ids: Iterable[str | None]) -> None:
+    ids = sorted({company_id for company_id in company_ids if company_id})
+    if ids:
+        jobs.enqueue(session, job=LEARNT_JOB, payload={"company_ids": ids})
 
 
 def _chain_fault(fact_id: str, last: Any, *, at: str) -> Refused | None:  # noqa: ANN401 - a row

@@ -17,6 +17,7 @@ from exchange.pools import models as pools
 from exchange.receivables import models as receivables
 from exchange.reconciliation import models as reconciliation
 from exchange.registry import models as registry
+from exchange.reviews import models as reviews
 from exchange.risk import models as risk
 from exchange.rounds import models as rounds
 from exchange.servicing import models as servicing
@@ -52,6 +53,7 @@ DEFINED_IN = (
     losses,
     payments,
     facilities,
+    reviews,
     collections,
     log_tables,
     books,

@@ -18,8 +18,8 @@ from exchange.risk.rules import RiskTerms
 from scoring import features
 from scoring.facts import NOT_SETTLED, Trades
 
-SCORED_JOB = "pools.list"
-"""Who is next: a scored asset can be offered to funders."""
+SCORED_JOB = "reviews.screen"
+"""Who is next: what is suspicious of a scored asset is found before it can be offered to funders."""
 
 
 def score(session: Session, *, asset_ids: Sequence[str], today: date, now: datetime) -> None:

@@ -247,3 +247,24 @@ class LimitSuspension(Base):
     lifted_by: Mapped[str | None] = mapped_column(ForeignKey("api_client.client_id"))
     lift_reason: Mapped[str | None] = mapped_column(String)
     lifted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ObligorRating(Base):
+    """How an obligor was rated on a day: the worst of what it owes or bought last, and why. Rows are only added."""
+
+    __tablename__ = "obligor_rating"
+    __table_args__ = (
+        CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name="pd_range"),
+        Index("ix_obligor_rating_rated_on", "rated_on", "obligor"),
+    )
+
+    obligor: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    change: Mapped[int] = mapped_column(primary_key=True)
+    rated_on: Mapped[date]
+    pd_ppm: Mapped[int]
+    grade: Mapped[int]
+    grade_name: Mapped[str] = mapped_column(String)
+    reasons: Mapped[list[str]] = mapped_column(JSONB)
+    model_version: Mapped[str] = mapped_column(String)
+    cause: Mapped[str] = mapped_column(String)
+    rated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -48,6 +48,9 @@ EXTRA = {
     ("facilities", "positions"),  # how a facility stands: what every action begins with
     ("facilities", "terms"),  # its rules as data
     ("facilities", "valuation"),  # what assets are worth and what of them counts
+    ("reviews", "screening"),  # what is suspicious of new assets
+    ("reviews", "watching"),  # obligors looked at again
+    ("risk", "ratings"),  # obligors judged anew
     ("reports", "summary"),  # what the exchange comes to
     ("losses", "disputes"),  # what obligors object to
     ("losses", "giving_up"),  # writing off, and what comes in for it

@@ -9,6 +9,7 @@ from tests.exchange.collections.bodies import COLLECTION_POLICY
 from tests.exchange.facilities.bodies import FACILITY_BODIES
 from tests.exchange.facts.bodies import FACT_POLICY, FACTS
 from tests.exchange.house import CONTRACT, mandate, receivable
+from tests.exchange.reviews.bodies import REVIEW_POLICY
 
 DAY = "2026-03-02"
 ASSET = "ast_01h455vb4pex5vsknk084sn02q"
@@ -155,6 +156,8 @@ SINGLE: dict[str, dict[str, Any]] = {
     },
     "take_listing": {"mandate_id": MANDATE, "asset_ids": [ASSET], "part_minor": 1},
     **FACILITY_BODIES,
+    "decide_review": {"decision": "confirmed", "reason": "they are one", "suspend": True},
+    "put_review_policy": REVIEW_POLICY,
     "put_collection_policy": COLLECTION_POLICY,
     "put_letter_language": {"language": "en"},
     "log_contact": {
@@ -351,6 +354,7 @@ class Operation(NamedTuple):
         known |= {"forbearance_id": "fbr_01h455vb4pex5vsknk084sn02q", "business_date": DAY}
         known |= {"facility_id": "fac_01h455vb4pex5vsknk084sn02q", "call_id": "cll_01h455vb4pex5vsknk084sn02q"}
         known |= {"redemption_id": "rdm_01h455vb4pex5vsknk084sn02q", "version": "1"}
+        known |= {"item_id": "rvw_01h455vb4pex5vsknk084sn02q"}
         known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
         known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts
         return self.path.format(**known)

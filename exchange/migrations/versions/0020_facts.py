@@ -16,6 +16,22 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "obligor_rating",
+        sa.Column("obligor", sa.BigInteger(), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("rated_on", sa.Date(), nullable=False),
+        sa.Column("pd_ppm", sa.Integer(), nullable=False),
+        sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("grade_name", sa.String(), nullable=False),
+        sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("model_version", sa.String(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("rated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name=op.f("ck_obligor_rating_pd_range")),
+        sa.PrimaryKeyConstraint("obligor", "change", name=op.f("pk_obligor_rating")),
+    )
+    op.create_index("ix_obligor_rating_rated_on", "obligor_rating", ["rated_on", "obligor"], unique=False)
+    op.create_table(
         "fact_policy",
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -23,6 +39,15 @@ def upgrade() -> None:
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["set_by"], ["api_client.client_id"], name=op.f("fk_fact_policy_set_by")),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_fact_policy")),
+    )
+    op.create_table(
+        "review_policy",
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("set_by", sa.String(), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["set_by"], ["api_client.client_id"], name=op.f("fk_review_policy_set_by")),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_review_policy")),
     )
     op.create_table(
         "company_fact",
@@ -79,7 +104,44 @@ def upgrade() -> None:
     op.create_index(
         "uq_company_fact_place", "company_fact", ["place"], unique=True, postgresql_where=sa.text("corrects IS NULL")
     )
+    op.create_table(
+        "review_item",
+        sa.Column("item_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("severity", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("company_id", sa.String(), nullable=False),
+        sa.Column("asset_id", sa.String(), nullable=True),
+        sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("found_on", sa.Date(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("severity <> 'block' OR asset_id IS NOT NULL", name=op.f("ck_review_item_asset_of_block")),
+        sa.CheckConstraint("severity IN ('block', 'work', 'note')", name=op.f("ck_review_item_severity_known")),
+        sa.ForeignKeyConstraint(["asset_id"], ["receivable.asset_id"], name=op.f("fk_review_item_asset_id")),
+        sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name=op.f("fk_review_item_company_id")),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_review_item")),
+        sa.UniqueConstraint("kind", "key", name=op.f("uq_review_item_kind_key")),
+    )
+    op.create_index("ix_review_item_asset_id", "review_item", ["asset_id"], unique=False)
+    op.create_index("ix_review_item_company_id", "review_item", ["company_id"], unique=False)
+    op.create_table(
+        "review_decision",
+        sa.Column("item_id", sa.String(), nullable=False),
+        sa.Column("decision", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("decision IN ('dismissed', 'confirmed')", name=op.f("ck_review_decision_decision_known")),
+        sa.ForeignKeyConstraint(["decided_by"], ["api_client.client_id"], name=op.f("fk_review_decision_decided_by")),
+        sa.ForeignKeyConstraint(["item_id"], ["review_item.item_id"], name=op.f("fk_review_decision_item_id")),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_review_decision")),
+    )
+    _seal("obligor_rating")
+    _seal("fact_policy")
+    _seal("review_policy")
     _seal("company_fact")
+    _seal("review_item")
+    _seal("review_decision")
 
 
 def _seal(table: str) -> None:
