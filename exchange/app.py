@@ -31,6 +31,7 @@ from exchange.payments import alarm_api as money
 from exchange.payments import api as payments
 from exchange.pools import api as pools
 from exchange.rates import Meter
+from exchange.ratings import api as ratings
 from exchange.receivables import api as receivables
 from exchange.receivables import pages as confirmation_pages
 from exchange.reconciliation import api as reconciliation
@@ -69,6 +70,7 @@ ROOMS = (
     money,
     facilities,
     reviews,
+    ratings,
     collections,
     reconciliation,
     reports,

@@ -14,6 +14,7 @@ from exchange.models import models as models_found
 from exchange.parties import models as parties
 from exchange.payments import models as payments
 from exchange.pools import models as pools
+from exchange.ratings import models as ratings
 from exchange.receivables import models as receivables
 from exchange.reconciliation import models as reconciliation
 from exchange.registry import models as registry
@@ -54,6 +55,7 @@ DEFINED_IN = (
     payments,
     facilities,
     reviews,
+    ratings,
     collections,
     log_tables,
     books,

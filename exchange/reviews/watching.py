@@ -75,7 +75,7 @@ def look(
     again = ratings.rejudge(session, company_ids=ids, today=today, now=now)
     findings: list[Finding] = []
     if again is not None:
-        known: dict[int, str] = dict(session.execute(NUMBERS, asked).tuples().all())
+        known: dict[int, str] = {row.number: row.company_id for row in session.execute(NUMBERS, asked)}
         moved = ratings.rate(session, again, cause=cause, today=today, now=now)
         ratings.move_limits(session, again, today=today, now=now)
         findings += _moved(moved, known, policy=policy)

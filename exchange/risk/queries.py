@@ -101,7 +101,7 @@ def decision(session: Session, *, asset_id: str, originator_id: str | None) -> d
         raise NotFound("There is no such decision.")
     found = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
     raw = bytes(found.pop("features"))
-    told = [{"code": code, **_texts(code)} for code in found.pop("reasons")]
+    told = [{"code": code, **reason_texts(code)} for code in found.pop("reasons")]
     return found | {"grade": GRADES[row.grade], "reasons": told, "features_sha256": decisions.sha256(raw)}
 
 
@@ -195,6 +195,7 @@ def _known(session: Session, *, company_id: str, obligor: int, judged: Any, now:
     )
 
 
-def _texts(code: str) -> Mapping[str, str]:
+def reason_texts(code: str) -> Mapping[str, str]:
+    """A reason in English and Chinese."""
     text_of = CATALOGUE[code]
     return {"en": text_of.english, "zh": text_of.chinese}

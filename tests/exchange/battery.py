@@ -17,6 +17,14 @@ ORIGINATOR = "org_01h455vb4pex5vsknk084sn02q"
 OFFER = "ofr_01h455vb4pex5vsknk084sn02q"
 JWK = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 CLAIM = "icl_01h455vb4pex5vsknk084sn02q"
+RATING_GRANT = {
+    "funder_id": "fnd_01h455vb4pex5vsknk084sn02q",
+    "company_id": "com_01h455vb4pex5vsknk084sn02q",
+    "purpose": "monitoring",
+    "consent": "a" * 64,
+    "from_date": DAY,
+    "until_date": "2027-03-02",
+}
 DOCUMENTS = [{"kind": "invoice", "sha256": "0" * 64}]
 
 SELLER = {
@@ -156,6 +164,8 @@ SINGLE: dict[str, dict[str, Any]] = {
     },
     "take_listing": {"mandate_id": MANDATE, "asset_ids": [ASSET], "part_minor": 1},
     **FACILITY_BODIES,
+    "grant_rating": RATING_GRANT,
+    "revoke_rating_grant": {"reason": "the consent was withdrawn"},
     "decide_review": {"decision": "confirmed", "reason": "they are one", "suspend": True},
     "put_review_policy": REVIEW_POLICY,
     "put_collection_policy": COLLECTION_POLICY,
@@ -355,6 +365,7 @@ class Operation(NamedTuple):
         known |= {"facility_id": "fac_01h455vb4pex5vsknk084sn02q", "call_id": "cll_01h455vb4pex5vsknk084sn02q"}
         known |= {"redemption_id": "rdm_01h455vb4pex5vsknk084sn02q", "version": "1"}
         known |= {"item_id": "rvw_01h455vb4pex5vsknk084sn02q"}
+        known |= {"item_id": "rvw_01h455vb4pex5vsknk084sn02q", "grant_id": "rgr_01h455vb4pex5vsknk084sn02q"}
         known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
         known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts
         return self.path.format(**known)

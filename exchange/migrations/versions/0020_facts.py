@@ -105,6 +105,45 @@ def upgrade() -> None:
         "uq_company_fact_place", "company_fact", ["place"], unique=True, postgresql_where=sa.text("corrects IS NULL")
     )
     op.create_table(
+        "rating_grant",
+        sa.Column("grant_id", sa.String(), nullable=False),
+        sa.Column("funder_id", sa.String(), nullable=False),
+        sa.Column("company_id", sa.String(), nullable=True),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("consent", sa.String(length=64), nullable=False),
+        sa.Column("from_date", sa.Date(), nullable=False),
+        sa.Column("until_date", sa.Date(), nullable=False),
+        sa.Column("granted_by", sa.String(), nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoke_reason", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "(revoked_at IS NULL) = (revoke_reason IS NULL)", name=op.f("ck_rating_grant_reason_of_revoking")
+        ),
+        sa.CheckConstraint("until_date >= from_date", name=op.f("ck_rating_grant_until_after_from")),
+        sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name=op.f("fk_rating_grant_company_id")),
+        sa.ForeignKeyConstraint(["funder_id"], ["funder.funder_id"], name=op.f("fk_rating_grant_funder_id")),
+        sa.ForeignKeyConstraint(["granted_by"], ["api_client.client_id"], name=op.f("fk_rating_grant_granted_by")),
+        sa.PrimaryKeyConstraint("grant_id", name=op.f("pk_rating_grant")),
+    )
+    op.create_index("ix_rating_grant_funder_id", "rating_grant", ["funder_id", "grant_id"], unique=False)
+    op.create_table(
+        "rating_access",
+        sa.Column("access_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("funder_id", sa.String(), nullable=True),
+        sa.Column("company_id", sa.String(), nullable=True),
+        sa.Column("grant_id", sa.String(), nullable=True),
+        sa.Column("asked", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["api_client.client_id"], name=op.f("fk_rating_access_client_id")),
+        sa.ForeignKeyConstraint(["company_id"], ["company.company_id"], name=op.f("fk_rating_access_company_id")),
+        sa.ForeignKeyConstraint(["funder_id"], ["funder.funder_id"], name=op.f("fk_rating_access_funder_id")),
+        sa.ForeignKeyConstraint(["grant_id"], ["rating_grant.grant_id"], name=op.f("fk_rating_access_grant_id")),
+        sa.PrimaryKeyConstraint("access_id", name=op.f("pk_rating_access")),
+    )
+    op.create_index("ix_rating_access_company_id", "rating_access", ["company_id", "access_id"], unique=False)
+    op.create_table(
         "review_item",
         sa.Column("item_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -140,6 +179,7 @@ def upgrade() -> None:
     _seal("fact_policy")
     _seal("review_policy")
     _seal("company_fact")
+    _seal("rating_access")
     _seal("review_item")
     _seal("review_decision")
 

@@ -17,6 +17,7 @@ from tests.exchange.packs.lived import HIDDEN_NUMBER, MIDDLE, PARTS, PERSON, SHA
 
 NOT_FOR_FUNDERS = {
     "company_fact", "fact_policy", "review_decision", "review_item", "review_policy", "obligor_rating",
+    "rating_access", "rating_grant",
     "limit_use", "loss_rate", "model_evaluation", "model_event", "risk_policy", "shadow_score",
     "api_client", "approval", "auction_asset", "auction_certificate",
     "bank_account", "bank_line", "bank_statement", "callback_delivery", "callback_endpoint",

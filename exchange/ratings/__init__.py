@@ -1,0 +1,1 @@
+"""The rating centre: who may ask about whom is granted, and every question is kept."""
