@@ -43,7 +43,7 @@ def past_trade(buyer: int, number: int) -> dict[str, Any]:
     return {
         "invoice_number": f"OLD-{buyer}-{number}",
         "seller": {"scheme": "platform", "value": "seller-1"},
-        "obligor": {"scheme": "platform", "value": f"b-{buyer}"},
+        "obligor": obligor(buyer),
         "currency": "CNY",
         "face_minor": 1_000_000,
         "issue_date": issued.isoformat(),
