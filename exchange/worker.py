@@ -102,7 +102,7 @@ SCHEDULE: dict[str, str] = {
     "pools.round": "0 10 * * *",
     "funding.cut_off": "0 14 * * *",
     "trading.close": "50 9,13 * * *",
-    "reviews.sweep": "20 9 * * 1",
+    "reviews.sweep": "20 9 * * mon",
     "reviews.follow": "15 23 * * *",
     "payments.propose": "30 15 * * *",
     "payments.send": "55 15 * * *",

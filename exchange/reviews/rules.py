@@ -16,11 +16,14 @@ CONSISTENT = 0.6745
 LEAST_SPREAD = 0.05
 """A history without spread would make every new value an outlier: five in a hundred are always within reason."""
 
-OF_ASSETS = ("self_dealing", "cycle", "not_active", "controller_mismatch", "near_duplicate", "contra_account")
+OF_ASSETS = ("self_dealing", "cycle", "not_active", "near_duplicate")
 OF_OBLIGORS = (
+    "contra_account",
+    "controller_mismatch",
     "grade_moved",
     "near_breach",
     "near_limit",
+    "days_past_due",
     "order_anomaly",
     "price_anomaly",
     "report_changed",
@@ -121,7 +124,7 @@ def off_market(order: Order, *, price_minor: int, policy: Policy) -> int | None:
     if not order.quantity_kg:
         return None
     paid_minor = order.amount_minor * 1000 // order.quantity_kg
-    off_bps = (paid_minor - price_minor) * BPS // price_minor
+    off_bps = int((paid_minor - price_minor) * BPS / price_minor)
     return off_bps if abs(off_bps) >= policy.price_bps else None
 
 
