@@ -32,7 +32,7 @@ def ask_round(call: Call) -> dict[str, Any]:
     round_id = actions.ask(
         call.session, services=call.services, cut_off_at=call.now, asked_by=call.caller.client_id, now=call.now
     )
-    return _shown(call, str(round_id))
+    return {"round_id": round_id, "state": _shown(call, str(round_id))["state"]}
 
 
 @room.operation("/rounds", roles=SEES, query=RoundQuery, result=RoundsShown)
