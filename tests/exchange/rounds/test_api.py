@@ -32,8 +32,8 @@ def test_a_round_on_demand_is_proved_to_each(shared: House) -> None:
     whole = auditor.call("GET", f"{path}/certificate?currency=CNY").get_data()
     assert certificate.check(whole)["entries"] == 2
     assert certificate.digest(json.loads(whole)["head"]) == cleared["head_digest"]
-    for funder in (first, second):
-        extract = funder.call("GET", f"{path}/certificate?currency=CNY").get_data()
+    for bank in (first, second):
+        extract = bank.call("GET", f"{path}/certificate?currency=CNY").get_data()
         assert certificate.check(extract) == {"mandates": 1, "entries": 1}
         assert json.loads(extract)["head"] == json.loads(whole)["head"]
     assert first.refused("GET", f"{path}/certificate?currency=USD")["code"] == "no_certificate"
