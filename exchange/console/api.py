@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from exchange.auth import Role
 from exchange.clock import business_date
 from exchange.collections.lists import case
-from exchange.console import lives
+from exchange.console import lives, vehicles
 from exchange.console.collecting import collecting
 from exchange.console.comparing import comparing
 from exchange.console.formats import FILTERS
@@ -80,6 +80,22 @@ def asset_page(asset_id: str) -> str:
 def pool_page(pool_id: str) -> str:
     """One pool: its offer and its assets."""
     return _found("pool.html", pool_id, "pol", lambda look: lives.pool(look.session, pool_id=pool_id))
+
+
+@public.get("/facilities")
+def facilities_page() -> str:
+    """Pools with tranches."""
+    return _page("facilities.html", lambda look: vehicles.facilities(look.session))
+
+
+@public.get("/facilities/<facility_id>")
+def facility_page(facility_id: str) -> str:
+    """One facility: tranches, figures, distributions, turns."""
+
+    def read(look: Look) -> dict[str, Any] | None:
+        return vehicles.facility(look.session, facility_id=facility_id, today=look.today)
+
+    return _found("facility.html", facility_id, "fac", read)
 
 
 @public.get("/model")

@@ -41,6 +41,8 @@ CONSOLE = {
     "/assets",
     "/assets/<asset_id>",
     "/pools/<pool_id>",
+    "/facilities",
+    "/facilities/<facility_id>",
     "/collections",
     "/checks",
     "/collections/<case_id>",

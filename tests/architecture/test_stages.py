@@ -24,6 +24,7 @@ EXTRA = {
     ("console", "collecting"),  # the work list
     ("console", "comparing"),  # breaks
     ("console", "lives"),  # one asset, one pool
+    ("console", "vehicles"),  # facilities
     ("console", "overview"),  # the first page
     ("console", "series"),  # what the plots show
     ("reconciliation", "checks"),  # what is compared with what

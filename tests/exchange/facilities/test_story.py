@@ -81,6 +81,11 @@ def test_life(market: House) -> None:
     assert got[SENIOR] >= 0
     assert sum(got) > 0
     market.run()
+    token = {"Authorization": f"Bearer {market.operator.token}"}
+    page = market.app.test_client().get(f"/facilities/{facility_id}", headers=token)
+    assert page.status_code == 200
+    assert "delinquency" in page.text
+    assert facility["name"] in market.app.test_client().get("/facilities", headers=token).text
     kinds = [one["kind"] for one in market.operator.get(f"{path}/records")["items"]]
     assert kinds[:2] == ["facility.state", "facility.health"]
     assert kinds[-1] == "facility.distributed"
