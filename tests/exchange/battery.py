@@ -9,8 +9,8 @@ from tests.exchange.collections.bodies import COLLECTION_POLICY
 from tests.exchange.facilities.bodies import FACILITY_BODIES
 from tests.exchange.facts.bodies import FACT_POLICY, FACTS
 from tests.exchange.house import CONTRACT, mandate, receivable
-from tests.exchange.trading.bodies import TRADING
 from tests.exchange.reviews.bodies import REVIEW_POLICY
+from tests.exchange.trading.bodies import TRADING
 
 DAY = "2026-03-02"
 ASSET = "ast_01h455vb4pex5vsknk084sn02q"
