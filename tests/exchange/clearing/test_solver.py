@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from exchange.clearing import exact, solve
 from exchange.clearing.bound import Prices
@@ -103,13 +104,13 @@ def test_a_screen_that_keeps_too_many_pairs_halves_its_margin(monkeypatch: pytes
 def test_a_search_that_the_clock_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Branch and bound out of time: the answer keeps every limit, and says that another run may differ."""
     market = make_market(100, 3, seed=1)
-    full = exact.optimize.milp
+    full = optimize.milp
 
     def hurried(*args: object, **kwargs: object) -> object:
         done = full(*args, **{**kwargs, "options": {"node_limit": 5}})
         return SimpleNamespace(x=done.x, status=exact.BY_CLOCK)
 
-    monkeypatch.setattr(exact.optimize, "milp", hurried)
+    monkeypatch.setattr(optimize, "milp", hurried)
     answer = clear(market, seed=b"1")
     assert not answer.complete
     assert answer.entries

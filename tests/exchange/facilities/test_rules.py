@@ -31,13 +31,12 @@ def made(**changes: object) -> Terms:
     return terms.read_terms(RULES | changes, ranks=RANKS)
 
 
-def asset(number: int = 1, **changes: object) -> Held:
+def asset(number: int = 1, **changes: Any) -> Held:  # noqa: ANN401 - any field
     """An asset due in 30 days that nothing is wrong with."""
     due = TODAY + timedelta(days=30)
-    held = Held(
-        *(f"ast_{number}", number, f"com_{number}", 7, "org_1", "plastics", "working_capital", 3, "with", "explicit"),
-        *(1_000_000, 900_000, due, due, due, 100_000, 5_000, 10, TODAY, TODAY, False, False),
-    )
+    of_whom = (f"ast_{number}", number, f"com_{number}", 7, "org_1", "plastics", "working_capital", 3, "with")
+    amounts = (1_000_000, 900_000, due, due, due, 100_000, 5_000, 10, TODAY, TODAY, False, False)
+    held: Held = Held._make((*of_whom, "explicit", *amounts))
     return held._replace(**changes)
 
 
@@ -90,7 +89,13 @@ def test_values_as_worked_out(case: dict[str, Any]) -> None:
     due = TODAY + timedelta(days=case["due_in"])
     heard, decided = (TODAY - timedelta(days=case[name]) for name in ("silent", "old"))
     book = Book(rates, TODAY)
-    dates = {"due_date": due, "pay_date": due, "final_date": due, "heard_on": heard, "decided_on": decided}
+    dates: dict[str, Any] = {
+        "due_date": due,
+        "pay_date": due,
+        "final_date": due,
+        "heard_on": heard,
+        "decided_on": decided,
+    }
     book.add(asset(due_minor=case["due_minor"], **dates))
     sums = book.close()
     assert sums.value_minor == case["value_minor"], case["why"]

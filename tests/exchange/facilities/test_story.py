@@ -1,6 +1,7 @@
 """A facility's life, told over HTTP; everything is recomputed after every step."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from exchange import books
 from exchange.facilities import jobs
@@ -41,7 +42,10 @@ def principals(house: House, facility_id: str) -> dict[str, tuple[int, int]]:
 def test_life(market: House) -> None:
     """Bought, collected, late, lost, covered, recovered, amortised, closed: every cent is somebody's at every step."""
     made = [*tranches(), COVER | {"day_count": "ACT/360"}]
-    rules = {"triggers": [{"test": "delinquency", "threshold": 100_000, "turns": "amortising"}], "late_days": 10}
+    rules: dict[str, Any] = {
+        "triggers": [{"test": "delinquency", "threshold": 100_000, "turns": "amortising"}],
+        "late_days": 10,
+    }
     facility_id = open_facility(market, tranches=made, **rules)
     pay_in(market, facility_id, "first", {JUNIOR: 500_000})
     check(market)
@@ -226,7 +230,7 @@ def test_paying_in_is_refused(market: House) -> None:
 
 def test_a_silent_servicer_lowers_the_value(market: House) -> None:
     """After ten days without a word value falls and purchases stop, by themselves; a report mends both."""
-    rules = {
+    rules: dict[str, Any] = {
         "silence": [{"days": 10, "share_ppm": 500_000}],
         "triggers": [{"test": "servicer_silence", "threshold": 9, "turns": "stop"}],
     }

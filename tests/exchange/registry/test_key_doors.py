@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from exchange.cli import group
 from ledger.encoding import base64url
 from ledger.keys import KeyRefused
-from tests.exchange.battery import SINGLE
+from tests.exchange.good_bodies import SINGLE
 from tests.exchange.house import CONTRACT, House
 
 P = 2**255 - 19

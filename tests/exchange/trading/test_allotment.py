@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from exchange.clearing.certificate import certificate_bytes
 from exchange.clearing.solve import clear
-from exchange.pools.rules import Candidate, FreeAsset, Terms, Usage
+from exchange.pools.rules import Candidate, FreeAsset, Usage
+from exchange.pools.terms import Terms
 from exchange.schedules.schedule import explicit
 from exchange.trading.allotment import Auctioned, Bid, allot, at_discount, lot_rates, part_of
 from exchange.trading.proofs import certificate, market_of
