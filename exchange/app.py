@@ -106,7 +106,7 @@ def create_app(services: Services) -> Flask:
     """The application on these services."""
     app, _ = _wired()
     app.extensions[http.EXTENSION] = services
-    app.extensions[http.METER] = Meter(services.database, limit=services.settings.requests_a_minute)
+    app.extensions[http.METER] = Meter(limit=services.settings.requests_a_minute)
     return app
 
 

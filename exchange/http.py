@@ -207,7 +207,7 @@ def unavailable_response(error: SQLAlchemyError) -> Response:
 def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
     """Authenticate, read, and act in one transaction; again as a whole when PostgreSQL asks for that."""
     caller = caller_of_request()
-    g.rate = meter().spend(caller.client_id, now=system_now())
+    g.rate = meter().spend(caller.client_id, database=services().database, now=system_now())
     if caller.role not in operation.roles:
         allowed = ", ".join(sorted(operation.roles))
         raise Forbidden(f"This operation is for the role {allowed}; your client has the role {caller.role}.")

@@ -62,14 +62,13 @@ class _Purse:
 class Meter:
     """Counts the requests of a process's clients against `limit` a minute."""
 
-    def __init__(self, database: Database, *, limit: int) -> None:
-        self.database = database
+    def __init__(self, *, limit: int) -> None:
         self.limit = limit
         self.handful = max(1, limit // HANDFULS)
         self.purses: dict[str, _Purse] = {}
         self.lock = Lock()
 
-    def spend(self, client_id: str, *, now: datetime) -> dict[str, str]:
+    def spend(self, client_id: str, *, database: Database, now: datetime) -> dict[str, str]:
         """Count one request at the machine's time `now`; the headers that tell the client (`TooManyRequests`).
 
         `RateLimit` and `RateLimit-Policy` as in the IETF's draft of RateLimit header fields for HTTP.
@@ -79,7 +78,7 @@ class Meter:
         with self.lock:
             purse = self.purses.get(client_id)
             if purse is None or purse.minute != minute or purse.left == 0:
-                purse = self._taken(client_id, minute)
+                purse = self._taken(client_id, minute, database)
             spent = purse.left > 0
             purse.left -= spent
             remaining = purse.left + purse.beyond
@@ -93,14 +92,14 @@ class Meter:
             )
         return headers
 
-    def _taken(self, client_id: str, minute: int) -> _Purse:
+    def _taken(self, client_id: str, minute: int, database: Database) -> _Purse:
         """One more handful, or what is left of the limit."""
         if len(self.purses) >= MOST_CLIENTS:
             self.purses.clear()
         known = self.purses.get(client_id)
         if known is not None and known.minute == minute and known.beyond == 0:
             return known
-        with self.database.transaction() as session:
+        with database.transaction() as session:
             values = {"client_id": client_id, "minute": minute, "handful": self.handful}
             taken: int = session.execute(TAKE, values).scalar_one()
         before = taken - self.handful

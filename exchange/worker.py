@@ -41,6 +41,7 @@ from exchange.registry.witnesses import Asking
 from exchange.reviews import jobs as reviews
 from exchange.risk import jobs as risk
 from exchange.rounds import jobs as rounds
+from exchange.rounds import rehearsals
 from exchange.services import Services
 from exchange.servicing import jobs as servicing
 from exchange.settlement import jobs as settlement
@@ -60,6 +61,7 @@ HANDLERS: dict[str, Handler] = {
     "rounds.begin": rounds.begin,
     "rounds.solve": rounds.solve_round,
     "rounds.apply": rounds.apply_round,
+    "rounds.rehearse": rehearsals.rehearse,
     "title.notify": title.notify,
     "title.alert": title.alert,
     "funding.offer": funding.offer_round,

@@ -7,15 +7,19 @@ from flask import Response
 from exchange.auth import Role
 from exchange.errors import NotFound
 from exchange.http import JSON, Call, Room
+from exchange.pools.api import read_terms
 from exchange.pools.rules import why_not
 from exchange.pools.schemas import WhyNotOfAll
-from exchange.rounds import actions, queries, rules
+from exchange.rounds import actions, queries, rehearsals, rules
 from exchange.rounds.answers import Answer
 from exchange.rounds.market import Inputs
-from exchange.rounds.models import RoundPart
+from exchange.rounds.models import Rehearsal, RoundPart
 from exchange.rounds.schemas import (
     CostsShown,
     CurrencyQuery,
+    RehearsalAsked,
+    RehearsalSchema,
+    RehearsalShown,
     RoundAsked,
     RoundInFull,
     RoundQuery,
@@ -114,6 +118,40 @@ def explain_round(call: Call, round_id: str, asset_id: str) -> dict[str, Any]:
             }
         )
     return {"items": told}
+
+
+@room.operation(
+    "/rehearsals",
+    method="POST",
+    roles=[Role.FUNDER],
+    body=RehearsalSchema,
+    result=RehearsalAsked,
+    status=201,
+    idempotent=True,
+)
+def rehearse_mandate(call: Call) -> dict[str, Any]:
+    """Try terms out without putting them in force: on what is free now, and on the rounds of past days."""
+    terms = read_terms(call.body, now=call.now)
+    period = {name: call.body.get(name) for name in ("from_date", "to_date")}
+    rules.check_period(**period, today=call.today)
+    rehearsal_id = rehearsals.ask(
+        call.session,
+        services=call.services,
+        funder_id=str(call.caller.party_id),
+        terms=terms,
+        now=call.now,
+        **period,
+    )
+    return {"rehearsal_id": rehearsal_id}
+
+
+@room.operation("/rehearsals/<rehearsal_id>", roles=[Role.FUNDER], result=RehearsalShown)
+def show_rehearsal(call: Call, rehearsal_id: str) -> dict[str, Any]:
+    """What your rehearsal came to, when it is done. You alone: the most that the terms can match."""
+    row = call.session.get(Rehearsal, rehearsal_id)
+    if row is None or row.funder_id != call.caller.party_id:
+        raise NotFound("There is no such rehearsal of yours.")
+    return {name: getattr(row, name) for name in RehearsalShown().fields}
 
 
 def _shown(call: Call, round_id: str) -> dict[str, Any]:

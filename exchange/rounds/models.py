@@ -1,6 +1,6 @@
 """What a round took in and gave out, currency by currency; where it stands; what was let go at the end."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Numeric, String
@@ -84,3 +84,23 @@ class Dropped(Base):
     mandate_id: Mapped[str] = mapped_column(String, primary_key=True)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     code: Mapped[str] = mapped_column(String)
+
+
+class Rehearsal(Base):
+    """A mandate tried out: what it matches now, and would have bought in a period. For who asked, alone."""
+
+    __tablename__ = "rehearsal"
+    __table_args__ = (
+        CheckConstraint("(from_date IS NULL) = (to_date IS NULL) AND from_date <= to_date", name="period"),
+        CheckConstraint("(done_at IS NULL) = (now IS NULL)", name="told_when_done"),
+    )
+
+    rehearsal_id: Mapped[str] = mapped_column(String, primary_key=True)
+    funder_id: Mapped[str] = mapped_column(ForeignKey("funder.funder_id"), index=True)
+    terms: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    from_date: Mapped[date | None]
+    to_date: Mapped[date | None]
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    now: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    past: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

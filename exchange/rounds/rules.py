@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import NamedTuple
 
-from exchange.errors import Refusal
+from exchange.errors import Fault, InvalidRequest, Refusal
 from exchange.pools.rules import Candidate, FreeAsset, Price, keys_of, why_not_amounts
 
 SOLVE_SECONDS = 300.0
@@ -24,6 +25,25 @@ class RoundOver(Refusal):
 
     code = "round_over"
     title = "The round is over"
+
+
+MOST_DAYS = 366
+
+
+def check_period(*, from_date: date | None, to_date: date | None, today: date) -> None:
+    """Refuse (`InvalidRequest`) days to rehearse on that are half said, not over, out of order or too many."""
+    if from_date is None and to_date is None:
+        return
+    if from_date is None or to_date is None:
+        name = "from_date" if from_date is None else "to_date"
+        fault = Fault("missing", f"/{name}", "say both days, or neither")
+    elif to_date >= today:
+        fault = Fault("not_over", "/to_date", f"a day before {today}", to_date.isoformat())
+    elif not from_date <= to_date < from_date + timedelta(days=MOST_DAYS):
+        fault = Fault("bad_period", "/from_date", f"at most {MOST_DAYS} days up to to_date", from_date.isoformat())
+    else:
+        return
+    raise InvalidRequest("These days cannot be rehearsed.", faults=(fault,))
 
 
 class NoCertificate(Refusal):

@@ -2,7 +2,8 @@
 
 import marshmallow as ma
 
-from exchange.schemas import Id, OneOf, PageQuery, Schema, Text
+from exchange.pools.schemas import TermsSchema
+from exchange.schemas import Id, IsoDate, OneOf, PageQuery, Schema, Text
 
 DIGITS = "[0-9]{1,40}"
 
@@ -110,3 +111,80 @@ class CostsShown(ma.Schema):
     """The limits that held something back, the dearest first."""
 
     items = ma.fields.List(ma.fields.Nested(CostShown), required=True)
+
+
+class RehearsalSchema(TermsSchema):
+    """Terms to try out, and the days whose rounds they would have been in, both included."""
+
+    from_date = IsoDate()
+    to_date = IsoDate()
+
+
+class RehearsalAsked(ma.Schema):
+    """The rehearsal that was entered."""
+
+    rehearsal_id = Id("rhs", required=True)
+
+
+class Matched(ma.Schema):
+    """What a mandate gets: amounts in minor units; the mean rate in bps a year, weighted by price and days."""
+
+    matched_count = ma.fields.Integer(required=True)
+    face_minor = ma.fields.Integer(required=True)
+    price_minor = ma.fields.Integer(required=True)
+    discount_minor = ma.fields.Integer(required=True)
+    mean_rate_bps = ma.fields.Integer(required=True)
+
+
+class MatchedAsset(ma.Schema):
+    """An asset that it would get, and at what price."""
+
+    asset_id = Id("ast", required=True)
+    face_minor = ma.fields.Integer(required=True)
+    due_date = ma.fields.Date(required=True)
+    price_minor = ma.fields.Integer(required=True)
+    discount_minor = ma.fields.Integer(required=True)
+    holdback_minor = ma.fields.Integer(required=True)
+    rate_bps = ma.fields.Integer(required=True)
+
+
+class RefusalCount(ma.Schema):
+    """How many assets break a rule of the mandate."""
+
+    code = ma.fields.String(required=True)
+    count = ma.fields.Integer(required=True)
+
+
+class MatchedNow(Matched):
+    """What is free now: the first hundred assets it would get, which rules keep others out, what its limits cost."""
+
+    free_count = ma.fields.Integer(required=True)
+    assets = ma.fields.List(ma.fields.Nested(MatchedAsset), required=True)
+    refusals = ma.fields.List(ma.fields.Nested(RefusalCount), required=True)
+    costs = ma.fields.List(ma.fields.Nested(CostShown), required=True)
+
+
+class MatchedThen(Matched):
+    """What it would have bought, and what became of that: `days_late` of all together, what was given up of the faces.
+
+    What became of it is null where it is of fewer than five obligors.
+    """
+
+    round_count = ma.fields.Integer(required=True)
+    late_count = ma.fields.Integer(required=True, allow_none=True)
+    late_30_count = ma.fields.Integer(required=True, allow_none=True)
+    days_late = ma.fields.Integer(required=True, allow_none=True)
+    lost_minor = ma.fields.Integer(required=True, allow_none=True)
+    open_count = ma.fields.Integer(required=True, allow_none=True)
+
+
+class RehearsalShown(RehearsalAsked):
+    """A rehearsal; `now` is null until it is done, `past` unless it was asked for."""
+
+    terms = ma.fields.Dict(required=True)
+    from_date = ma.fields.Date(required=True, allow_none=True)
+    to_date = ma.fields.Date(required=True, allow_none=True)
+    asked_at = ma.fields.AwareDateTime(required=True)
+    done_at = ma.fields.AwareDateTime(required=True, allow_none=True)
+    now = ma.fields.Nested(MatchedNow, required=True, allow_none=True)
+    past = ma.fields.Nested(MatchedThen, required=True, allow_none=True)

@@ -122,6 +122,7 @@ EXTRA = {
     ("risk", "papers"),  # what statements and reports say of obligors
     ("pools", "terms"),  # what a mandate says; `rules` judges by it
     ("rounds", "answers"),  # what clearing says, and its proof
+    ("rounds", "rehearsals"),  # a mandate that is not in force, tried out
     ("rounds", "market"),  # rows into what clearing takes, and nothing else
     ("risk", "facts"),  # rows into the columns that scoring reads
     ("risk", "history"),  # facts from before the exchange

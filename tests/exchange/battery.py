@@ -30,7 +30,7 @@ class Operation(NamedTuple):
         known |= {"account_id": ACCOUNT, "payment_id": PAYMENT, "file_id": "pmf_01h455vb4pex5vsknk084sn02q"}
         ids = {"case": "cas", "task": "tsk", "letter": "ltr", "plan": "pln", "referral": "rfr", "company": "com"}
         ids |= {"auction": "auc", "bid": "bid", "listing": "lst"}
-        ids |= {"round": "rnd"}
+        ids |= {"round": "rnd", "rehearsal": "rhs"}
         known |= {f"{name}_id": f"{prefix}_01h455vb4pex5vsknk084sn02q" for name, prefix in ids.items()}
         known |= {"forbearance_id": "fbr_01h455vb4pex5vsknk084sn02q", "business_date": DAY}
         known |= {"facility_id": "fac_01h455vb4pex5vsknk084sn02q", "call_id": "cll_01h455vb4pex5vsknk084sn02q"}

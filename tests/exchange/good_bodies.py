@@ -294,6 +294,7 @@ SINGLE: dict[str, dict[str, Any]] = {
         "approvals": [{"currency": "CNY", "over_minor": 100}],
         "silence": [{"product": "working_capital", "jurisdiction": "CN", "after_days": 15}],
     },
+    "rehearse_mandate": {name: value for name, value in mandate().items() if name != "name"},
     "create_mandate": mandate(advance_bps=9000, auto_commit=False, rank=1, grade_spreads_bps=[0, 10]),
     "train_model": {"horizon_days": 30, "at_once": False, "reason": "quarter end"},
     "evaluate_model": {"reason": "shadow is over"},

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _mandates()
     _rounds()
     _clearings()
+    _rehearsals()
     op.add_column("receivable", sa.Column("divisible", sa.Boolean(), server_default=sa.text("false"), nullable=False))
 
 
@@ -126,3 +127,25 @@ def _clearings() -> None:
         "CREATE TRIGGER round_dropped_sealed BEFORE UPDATE OR DELETE OR TRUNCATE ON round_dropped "
         "FOR EACH STATEMENT EXECUTE FUNCTION log_is_sealed()"
     )
+
+
+def _rehearsals() -> None:
+    op.create_table(
+        "rehearsal",
+        sa.Column("rehearsal_id", sa.String(), nullable=False),
+        sa.Column("funder_id", sa.String(), nullable=False),
+        sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("from_date", sa.Date(), nullable=True),
+        sa.Column("to_date", sa.Date(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("now", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("past", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.CheckConstraint(
+            "(from_date IS NULL) = (to_date IS NULL) AND from_date <= to_date", name=op.f("ck_rehearsal_period")
+        ),
+        sa.CheckConstraint("(done_at IS NULL) = (now IS NULL)", name=op.f("ck_rehearsal_told_when_done")),
+        sa.ForeignKeyConstraint(["funder_id"], ["funder.funder_id"], name=op.f("fk_rehearsal_funder_id")),
+        sa.PrimaryKeyConstraint("rehearsal_id", name=op.f("pk_rehearsal")),
+    )
+    op.create_index(op.f("ix_rehearsal_funder_id"), "rehearsal", ["funder_id"])
