@@ -89,7 +89,6 @@ def ask(
     now: datetime,
 ) -> str:
     """Enter a rehearsal, for the worker; its id."""
-    session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:lock))"), {"lock": f"rehearsals {funder_id}"})
     number = session.execute(select(func.count()).where(Rehearsal.funder_id == funder_id)).scalar_one()
     rehearsal_id = new_id("rhs", now=now, entropy=services.entropy, purpose=f"{funder_id}/{number}")
     values = {"rehearsal_id": rehearsal_id, "funder_id": funder_id, "asked_at": now}

@@ -107,25 +107,7 @@ def bid(
     amount_minor = said["amount_minor"]
     _check_bid(auction, said, amount_minor=amount_minor, whole_minor=whole_minor)
     _check_mandate(auction, assets, candidate, said, amount_minor=amount_minor, today=today)
-    terms = {name: said[name] for name in ("lot", "mandate_id", "discount_bps", "salt")}
-    opened = canonical_bytes(terms | {"auction_id": auction_id, "amount_minor": amount_minor})
-    digest = hashlib.sha256(opened).digest()
-    before = text("SELECT count(*) FROM bid WHERE auction_id = :id AND funder_id = :funder")
-    ordinal = session.execute(before, {"id": auction_id, "funder": funder_id}).scalar_one()
-    purpose = f"{auction_id}/{funder_id}/{ordinal}"
-    bid_id = new_id("bid", now=now, entropy=services.entropy, purpose=purpose)
-    nonce = services.entropy(NONCE_BYTES, "seal bid", bid_id)
-    row = {
-        "bid_id": bid_id,
-        "auction_id": auction_id,
-        "lot": said["lot"],
-        "funder_id": funder_id,
-        "mandate_id": said["mandate_id"],
-        "held_minor": amount_minor * auction.advance_bps // BPS,
-        "digest": digest,
-        "sealed": nonce + services.keyring.vault.encrypt(nonce, opened, bid_id.encode()),
-        "entered_at": now,
-    }
+    row = _sealed(session, services, auction, said, funder_id=funder_id, now=now)
     live = select(BidRow.bid_id).where(
         BidRow.auction_id == auction_id,
         BidRow.lot == said["lot"],
@@ -138,6 +120,31 @@ def bid(
     session.execute(insert(BidRow).values(**row))
     _hold(session, row, currency=auction.currency, today=today, now=now)
     return row
+
+
+def _sealed(
+    session: Session, services: Services, auction: Auction, said: Mapping[str, Any], *, funder_id: str, now: datetime
+) -> dict[str, Any]:
+    """A bid's row: what it says encrypted, bound by a digest that its bidder can recompute."""
+    terms = {name: said[name] for name in ("lot", "mandate_id", "discount_bps", "salt")}
+    opened = canonical_bytes(terms | {"auction_id": auction.auction_id, "amount_minor": said["amount_minor"]})
+    digest = hashlib.sha256(opened).digest()
+    before = text("SELECT count(*) FROM bid WHERE auction_id = :id AND funder_id = :funder")
+    ordinal = session.execute(before, {"id": auction.auction_id, "funder": funder_id}).scalar_one()
+    purpose = f"{auction.auction_id}/{funder_id}/{ordinal}"
+    bid_id = new_id("bid", now=now, entropy=services.entropy, purpose=purpose)
+    nonce = services.entropy(NONCE_BYTES, "seal bid", bid_id)
+    return {
+        "bid_id": bid_id,
+        "auction_id": auction.auction_id,
+        "lot": said["lot"],
+        "funder_id": funder_id,
+        "mandate_id": said["mandate_id"],
+        "held_minor": said["amount_minor"] * auction.advance_bps // BPS,
+        "digest": digest,
+        "sealed": nonce + services.keyring.vault.encrypt(nonce, opened, bid_id.encode()),
+        "entered_at": now,
+    }
 
 
 def withdraw(session: Session, *, funder_id: str, bid_id: str, today: date, now: datetime) -> None:
