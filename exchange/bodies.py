@@ -16,12 +16,12 @@ def json_body(raw: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
     """The JSON value in `raw` (`MalformedBody`: the place where reading stopped, or the name that is there twice)."""
     try:
         value = msgspec.json.decode(raw)
+        # RFC 8259 leaves open which of two members of one name counts: what was checked may not be what is read.
+        if written(raw) > _members(value):
+            json.loads(raw, object_pairs_hook=_once)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         fault = Fault("malformed_body", "", str(error))
         raise MalformedBody(f"The body cannot be read: {error}.", faults=(fault,)) from None
-    # RFC 8259 leaves open which of two members of one name counts: what was signed or checked may not be what is read.
-    if written(raw) > _members(value):
-        json.loads(raw, object_pairs_hook=_once)
     return value
 
 
@@ -40,9 +40,15 @@ def written(raw: bytes) -> int:
 
 def _members(value: Any) -> int:  # noqa: ANN401 - whatever JSON holds
     """How many members all objects in a value have together."""
-    if isinstance(value, dict):
-        return len(value) + sum(map(_members, value.values()))
-    return sum(map(_members, value)) if isinstance(value, list) else 0
+    count, rest = 0, [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            count += len(one)
+            rest.extend(one.values())
+        elif isinstance(one, list):
+            rest.extend(one)
+    return count
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

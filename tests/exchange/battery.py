@@ -8,6 +8,9 @@ import msgspec
 from tests.exchange.good_bodies import ACCOUNT, ASSET, BULK, CLAIM, DAY, OFFER, ORIGINATOR, PAYMENT, SINGLE
 from tests.exchange.house import CONTRACT
 
+QUERY = {"currency": "CNY", "product": "receivable_factoring", "subject": "none"}
+"""A right value for each parameter without which there is no answer."""
+
 
 class Operation(NamedTuple):
     """One operation of the contract."""
@@ -39,6 +42,13 @@ class Operation(NamedTuple):
         known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
         known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts
         return self.path.format(**known)
+
+    @property
+    def query(self) -> str:
+        """What has to be asked besides."""
+        parameters = CONTRACT["paths"][self.path][self.method.lower()].get("parameters", [])
+        needed = [one["name"] for one in parameters if one.get("in") == "query" and one.get("required")]
+        return "?" + "&".join(f"{name}={QUERY[name]}" for name in needed) if needed else ""
 
     @property
     def body(self) -> dict[str, Any]:

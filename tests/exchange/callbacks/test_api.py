@@ -14,7 +14,8 @@ from exchange.callbacks.delivery import deliver
 from exchange.callbacks.verifier import verify
 from exchange.clock import system_now
 from exchange.errors import Refusal
-from exchange.http import EXTENSION, problem_response
+from exchange.http import EXTENSION, METER, problem_response
+from exchange.rates import Meter
 from exchange.services import Services
 from ledger.canonical import canonical_bytes
 from tests.exchange.callbacks.receiver import Receiver
@@ -25,7 +26,7 @@ def client(services: Services) -> Iterator[FlaskClient]:
     """An application with nothing but this room, called by the first funder."""
     app = Flask(__name__)
     app.config |= {"API_TITLE": "t", "API_VERSION": "1", "OPENAPI_VERSION": "3.1.0"}
-    app.extensions[EXTENSION] = services
+    app.extensions |= {EXTENSION: services, METER: Meter(limit=1000)}
     app.register_error_handler(Refusal, problem_response)
     Api(app).register_blueprint(room)
     with app.test_client() as client:

@@ -323,9 +323,10 @@ def test_firing_waits_for_its_leader(house: House) -> None:
         worker._fired(house.services)
         assert _count(house, "work_item") == 0
     worker._fired(house.services)
-    assert _count(house, "work_item") == 1
+    fired = _count(house, "work_item")
+    assert fired > 0
     worker._fired(house.services)
-    assert _count(house, "work_item") == 1
+    assert _count(house, "work_item") == fired
 
 
 @contextmanager

@@ -171,6 +171,7 @@ def test_work_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         done.append("good")
 
     monkeypatch.setitem(worker.HANDLERS, "test.luck", handler)
+    monkeypatch.setattr(jobs, "FIRST_RETRY", timedelta(minutes=1))  # not before it was looked at
     with house.services.database.transaction() as session:
         for _ in range(2):
             jobs.enqueue(session, job="test.luck", payload={"good": False})
