@@ -1,12 +1,13 @@
 """Limits over what a mandate holds, asked of one asset."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from exchange.pools.rules import Taken, over_share, why_not_usage
+from exchange.pools.rules import Taken, over_share, why_not, why_not_usage
 from exchange.pools.terms import Limit
-from tests.exchange.pools.book import candidate, free_asset
+from tests.exchange.pools.book import TODAY, candidate, free_asset
 
 
 def codes(asset_face: int, **changes: Any) -> list[str]:  # noqa: ANN401 - any of the terms
@@ -36,3 +37,11 @@ def test_amounts_and_pools() -> None:
 def test_a_share_of_nothing_is_not_over() -> None:
     """The first asset of a key is welcome."""
     assert not over_share(candidate().usage, ("obligor", 1), 0)
+
+
+def test_a_part_may_fit_where_the_whole_does_not() -> None:
+    """Of what is divisible, the smallest part is asked for."""
+    one = candidate(min_face_minor=10)
+    whole = free_asset(face_minor=1_000)
+    assert [why.code for why in why_not(one, whole, room_minor=10, today=TODAY)] == ["obligor_limit"]
+    assert why_not(one, replace(whole, divisible=True), room_minor=10, today=TODAY) == []
