@@ -13,63 +13,11 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from exchange.callbacks import events
 from exchange.errors import Fault, Refusal
 from exchange.settings import Network
 
-EVENT_TYPES = frozenset({
-    "offer.made",
-    "offer.lapsed",
-    "purchase.settled",
-    "bid.won",
-    "bid.lost",
-    "listing.withdrawn",
-    "trade.settled",
-    "asset.late",
-    "asset.near_breach",
-    "asset.cured",
-    "asset.tag_withdrawn",
-    "asset.paused",
-    "asset.resumed",
-    "asset.rescheduled",
-    "asset.reset",
-    "forbearance.proposed",
-    "asset.defaulted",
-    "asset.repaid",
-    "asset.diluted",
-    "asset.disputed",
-    "asset.dispute_resolved",
-    "asset.charged_off",
-    "asset.written_off",
-    "asset.repurchased",
-    "asset.duplicate_claimed",
-    "repurchase.proposed",
-    "recourse.claimed",
-    "recourse.paid",
-    "collection.distributed",
-    "collection.reversed",
-    "deposit.received",
-    "deposit.reversed",
-    "case.opened",
-    "case.closed",
-    "promise.broken",
-    "payment.proposed",
-    "payment.scheduled",
-    "payment.instructed",
-    "payment.in_transit",
-    "payment.paid",
-    "payment.failed",
-    "payment.cancelled",
-    "payment.returned",
-    "facility.state",
-    "facility.health",
-    "facility.trigger",
-    "facility.rules_announced",
-    "facility.rules_applied",
-    "facility.distributed",
-    "capital.called",
-    "alarm.raised",
-    "alarm.cleared",
-})  # fmt: skip
+EVENT_TYPES = frozenset(events.DATA)
 MAX_DATA_BYTES = 19_000
 """Leaves the envelope room under the 20 kB that Standard Webhooks sets for a body."""
 

@@ -20,6 +20,7 @@ from exchange import jobs, worker
 from exchange.app import contract_text, create_app
 from exchange.auth import Role
 from exchange.callbacks import actions as callbacks
+from exchange.callbacks.events import schema
 from exchange.clock import system_now
 from exchange.operations.queries import checks
 from exchange.parties.clients import register_client
@@ -180,8 +181,10 @@ class House:
         return [item["asset_id"] for item in answer["items"]]
 
     def events(self, funder: int) -> list[dict[str, Any]]:
-        """What a funder was told so far."""
+        """What a funder was told so far, each held against its schema."""
         answer = self.funders[funder].get("/v1/events?limit=1000")
+        for one in answer["items"]:
+            jsonschema.validate(one["data"], schema(one["type"]))
         return list(answer["items"])
 
     def _one_job(self) -> bool:

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_network
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.callbacks import rules
+from exchange.callbacks import events, rules
 from exchange.callbacks.rules import AddressNotAllowed, Attempt, BadEndpointUrl, Target
 from ledger.canonical import canonical_bytes, parse_canonical
 
@@ -259,3 +260,14 @@ def test_rests_grow_within_bounds(seconds: float) -> None:
     """The longer an endpoint fails, the longer it is left alone."""
     rest = rules.rest(failing_since=NOW, now=NOW + timedelta(seconds=seconds))
     assert rules.SHORTEST_REST <= rest <= rules.LONGEST_REST
+
+
+def test_every_event_has_its_schema() -> None:
+    """The data of each type, and of the heartbeat, has a schema that is one, closed and without holes."""
+    for kind in (*events.DATA, events.HEARTBEAT):
+        found = events.schema(kind)
+        jsonschema.Draft202012Validator.check_schema(found)
+        assert set(found["required"]) <= set(found["properties"])
+        assert not found["additionalProperties"]
+    assert events.schema("payment.paid")["properties"]["reason"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert "listing_id" not in events.schema("trade.settled")["required"]
