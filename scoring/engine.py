@@ -31,6 +31,7 @@ Say = Callable[[str], None]
 
 KIND = "engine"
 VOICES = ("scorecard", "challenger")
+PARTS = {"champion", "challenger", "hazard", "join", "voice", "references"}
 PRIOR_AVERAGE = -3.891820298110627
 """Log-odds of 2 %, the labelled prior's rate of serious delay."""
 PRIOR_JOIN = Join(PRIOR_AVERAGE, (0.7, 0.2, 0.3), PRIOR_AVERAGE)
@@ -140,11 +141,13 @@ class Engine:
     def from_json(cls, text: str) -> Self:
         """Read a model file, or a champion alone as exchanges kept it before.
 
-        Refuses: what `model_file.read`, `Model` and the other parts refuse.
+        Refuses: ModelFormatOld, what `model_file.read`, `Model` and the other parts refuse.
         """
         if '"content"' not in text[:20]:
             return cls(Model.from_json(text))
         body = model_file.read(text, kind=KIND)
+        if not isinstance(body, dict) or body.keys() != PARTS:
+            raise model_file.ModelFormatOld(f"it has other parts than {', '.join(sorted(PARTS))}: train another")
         try:
             parts = [body[name] for name in ("champion", "challenger", "hazard", "join", "voice")]
             references = {name: Reference(**one) for name, one in body["references"].items()}

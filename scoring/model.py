@@ -14,6 +14,7 @@ from scoring.days import TREES, Band, DaysForest
 from scoring.errors import ScoringError
 from scoring.facts import MAX_DAY, Bools, Int64s, Trades
 from scoring.heads import Head
+from scoring.model_file import ModelFormatOld
 from scoring.odds import probability_ppm
 
 Floats = NDArray[np.float64]
@@ -137,21 +138,21 @@ class Model:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote. Refuses: ModelUnreadable, ModelHashMismatch, and its parts' refusals."""
+        """Read what `to_json` wrote. Refuses: ModelUnreadable, ModelHashMismatch, ModelFormatOld, its parts'."""
         try:
             outer = json.loads(text)
-            body = outer["body"]
-            found = _version_of(_canonical(body))
-            known = (body["format"], body["features"]) == (FORMAT, list(features.NAMES))
-            parts = [body[name] for name in ("serious", "late", "days", "lgd_bps", "card")]
-            named = outer["version"]
+            body, named = outer["body"], outer["version"]
+            found, made = _version_of(_canonical(body)), (body["format"], body["features"])
         except (KeyError, TypeError, ValueError) as fault:
             raise ModelUnreadable(repr(fault)) from fault
         if found != named:
             raise ModelHashMismatch(f"named {named}, content {found}")
-        serious, late, days, lgd_bps, card = parts
-        if not known or not isinstance(card, dict) or type(lgd_bps) is not int or not 0 <= lgd_bps <= BPS:
-            raise ModelUnreadable("of another format, made for other features, or with a part of another kind")
+        if made != (FORMAT, list(features.NAMES)):
+            raise ModelFormatOld(f"it is of format {made[0]!r} and reads features of its own, read is {FORMAT}: train")
+        names = ("serious", "late", "days", "lgd_bps", "card")
+        serious, late, days, lgd_bps, card = (body.get(name) for name in names)
+        if not isinstance(card, dict) or type(lgd_bps) is not int or not 0 <= lgd_bps <= BPS:
+            raise ModelUnreadable("it has a part of another kind")
         return cls(
             serious=None if serious is None else Head.from_body(serious),
             late=None if late is None else Head.from_body(late),

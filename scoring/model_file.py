@@ -18,6 +18,12 @@ class ModelFileUnreadable(ScoringError):
     code = "model_file_unreadable"
 
 
+class ModelFormatOld(ModelFileUnreadable):
+    """A model is whole, but of a format, with features or with parts that this release does not read."""
+
+    code = "model_format_old"
+
+
 class ModelFileHashMismatch(ScoringError):
     """A model file's content does not have the hash that it names."""
 

@@ -18,7 +18,6 @@ from exchange.risk.rules import MONTH_DAYS
 from scoring import card, engine, features
 from scoring import losses as loss_rates
 from scoring.engine import VOICES, Engine
-from scoring.errors import ScoringError
 from scoring.facts import Trades
 from scoring.promotion import EvidenceTooThin, compare
 
@@ -211,7 +210,7 @@ def works(session: Session) -> bool:
     """Whether a trained model is in force and can be read."""
     try:
         return engines.in_force(session).champion.serious is not None
-    except (ScoringError, NotFound):
+    except (engines.ModelUnusable, NotFound):
         return False
 
 

@@ -30,7 +30,7 @@ OUTCOMES = {
             WHERE kind = 'default' AND untrue.asset_id IS NULL AND outstanding_minor > 0
             ORDER BY asset_id, business_date
         ) AS fact
-        JOIN claim ON claim.asset_id = fact.asset_id AND claim.outstanding_minor = 0
+        JOIN claim ON claim.asset_id = fact.asset_id AND claim.outstanding_minor = 0 AND claim.state <> 'split'
         LEFT JOIN LATERAL (
             SELECT sum(amount_minor - recovered_minor) AS amount_minor FROM write_off
             WHERE write_off.asset_id = fact.asset_id

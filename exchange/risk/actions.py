@@ -34,7 +34,7 @@ def score(session: Session, *, asset_ids: Sequence[str], today: date, now: datet
     frozen = decisions.freeze(asked, sides=sides, rates=losses.rates(session), policy=policy, today=today)
     _learn_assets(session, asked)
     judged, answers = decisions.store(session, asked, matrix=matrix, frozen=frozen, engine=engine, now=now)
-    _score_in_shadow(session, asked, matrix=matrix, now=now)
+    _score_in_shadow(session, asked, matrix=matrix, today=today, now=now)
     terms = [answer["most_tenor_days"] for answer in answers]
     basis = Basis(policy, engine.version, history)
     review(session, asked=asked, scores=judged.scores, terms=terms, basis=basis, today=today, now=now)
@@ -110,12 +110,18 @@ def _learn_assets(session: Session, asked: Sequence[Asked]) -> None:
     learn(session, rows=list(rows))
 
 
-def _score_in_shadow(session: Session, asked: Sequence[Asked], *, matrix: features.Floats, now: datetime) -> None:
-    """Let the candidates say what they would; nothing is decided by it."""
-    rows = [
-        (version, asset.asset_id, pd_ppm, now)
-        for version in engines.candidates(session)
-        for asset, pd_ppm in zip(asked, engines.read(session, version=version).pd_ppm(matrix).tolist(), strict=True)
-    ]
+def _score_in_shadow(
+    session: Session, asked: Sequence[Asked], *, matrix: features.Floats, today: date, now: datetime
+) -> None:
+    """Let the candidates say what they would; nothing is decided by it. One that cannot be read is dropped."""
+    rows = []
+    for version in engines.candidates(session):
+        try:
+            said = engines.read(session, version=version).pd_ppm(matrix).tolist()
+        except engines.ModelUnusable as refusal:  # what decides does not wait for what only watches
+            reason = f"cannot be read: {refusal.numbers['reason']}"
+            engines.note(session, version=version, event="dropped", by="scoring", reason=reason, today=today, now=now)
+            continue
+        rows += [(version, asset.asset_id, pd_ppm, now) for asset, pd_ppm in zip(asked, said, strict=True)]
     if rows:
         copy_rows(session, ShadowScore.__tablename__, ("version", "asset_id", "pd_ppm", "scored_at"), rows)

@@ -168,6 +168,8 @@ def _made_again(session: Session, rows: Sequence[Row[Any]]) -> Iterator[Again]:
         values = _values(judged)
     except NotFound:
         code = "model_unknown"
+    except engines.ModelUnusable as refusal:
+        code = refusal.numbers["reason"]
     except ScoringError as refusal:
         code = refusal.code
     except ValueError:

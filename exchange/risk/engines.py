@@ -8,9 +8,10 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from exchange.errors import NotFound
+from exchange.errors import NotFound, Refusal
 from exchange.risk.models import ModelEvent, ScoringModel
 from scoring.engine import Engine
+from scoring.errors import ScoringError
 
 IN_FORCE = ("promoted", "restored")
 FORCE = select(ModelEvent.version).where(ModelEvent.event.in_(IN_FORCE)).order_by(ModelEvent.number.desc()).limit(1)
@@ -25,20 +26,35 @@ CANDIDATES = text("""
 """)
 
 
+class ModelUnusable(Refusal):
+    """A model that is kept cannot be read by this release; `reason` is the code by which it was refused.
+
+    Nothing is decided by anything else in its place: what waits for a decision waits until one is trained.
+    """
+
+    code = "model_unusable"
+    title = "This model cannot be used"
+    definitive = False
+
+
 def in_force(session: Session) -> Engine:
-    """What scores now: what was put in force last, before that the labelled prior (refuses as `Engine.from_json`)."""
+    """What scores now: what was put in force last, before that the labelled prior (`ModelUnusable`)."""
     version = session.execute(FORCE).scalar_one_or_none()
     return Engine() if version is None else read(session, version=version)
 
 
 def read(session: Session, *, version: str) -> Engine:
-    """The model of that version, read once a process (`NotFound`; refuses as `Engine.from_json`)."""
+    """The model of that version, read once a process (`NotFound`, `ModelUnusable`)."""
     known = _engines.get(version)
     if known is None:
         body = session.execute(select(ScoringModel.body).where(ScoringModel.version == version)).scalar_one_or_none()
         if body is None and version != Engine().version:
             raise NotFound(f"There is no model {version}.")
-        known = Engine() if body is None else Engine.from_json(body)
+        try:
+            known = Engine() if body is None else Engine.from_json(body)
+        except ScoringError as refusal:
+            detail = f"{version} cannot be read ({refusal.code}): {refusal}."
+            raise ModelUnusable(detail, version=version, reason=refusal.code) from refusal
         _engines[version] = known
         while len(_engines) > MOST_KEPT:
             del _engines[next(iter(_engines))]

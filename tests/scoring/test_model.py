@@ -10,6 +10,7 @@ import pytest
 from scoring import days, evaluation, features, grades, heads, model, reasons
 from scoring.facts import NOT_SETTLED, Trades
 from scoring.model import Model, Scores, train
+from scoring.model_file import ModelFormatOld
 
 AS_OF = 18_300
 
@@ -192,8 +193,8 @@ def test_a_changed_model_is_found(trained: Model) -> None:
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [
-        ({"format": 1}, model.ModelUnreadable),
-        ({"features": []}, model.ModelUnreadable),
+        ({"format": 1}, ModelFormatOld),
+        ({"features": []}, ModelFormatOld),
         ({"lgd_bps": 20_000}, model.ModelUnreadable),
         ({"lgd_bps": "much"}, model.ModelUnreadable),
         ({"card": []}, model.ModelUnreadable),
