@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -87,13 +88,9 @@ value need an `Idempotency-Key`. Get a token from `POST /oauth/token` with a sig
 
 
 class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
-    """flask-smorest, answering and documenting errors as RFC 9457 problems."""
+    """flask-smorest, documenting errors as RFC 9457 problems."""
 
     ERROR_SCHEMA = Problem
-
-    def handle_http_exception(self, error: HTTPException) -> Response:
-        """What Flask refuses by itself."""
-        return http.http_problem_response(error)
 
     def _register_responses(self) -> None:
         """One documented default: a problem. flask-smorest would document each status as plain JSON."""
@@ -103,8 +100,22 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
 
 
 def create_app(services: Services) -> Flask:
-    """The application on these services."""
-    app, _ = _wired()
+    """The application on these services: every route in its place."""
+    app = Flask("exchange", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES)
+    for stage in ROOMS:
+        app.register_blueprint(stage.room)
+    for stage in PUBLIC:
+        app.register_blueprint(stage.public)
+    app.before_request(_begin)
+    app.after_request(http.finish)
+    app.after_request(_measure)
+    app.register_error_handler(HTTPException, http.http_problem_response)
+    app.register_error_handler(Refusal, http.problem_response)
+    app.register_error_handler(OperationalError, http.unavailable_response)
+    app.register_error_handler(PoolTimeout, http.unavailable_response)
+    app.add_url_rule("/openapi.json", "contract", _show_contract)
+    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=DOCUMENTATION))
     app.extensions[http.EXTENSION] = services
     app.extensions[http.METER] = Meter(limit=services.settings.requests_a_minute)
     return app
@@ -112,37 +123,33 @@ def create_app(services: Services) -> Flask:
 
 def contract_text() -> str:
     """The OpenAPI document as it is published in openapi/."""
-    _, document = _wired()
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(_document(), indent=1, ensure_ascii=False) + "\n"
 
 
-def _wired() -> tuple[Flask, dict[str, Any]]:
-    """Every route in its place, and the contract they make."""
-    app = Flask("exchange", static_folder=None)
+def _document() -> dict[str, Any]:
+    """The contract that the rooms' operations make. Describing them takes longer than serving them: see `_contract`."""
+    app = Flask("contract", static_folder=None)
+    options = {"info": {"description": DESCRIPTION}}
     app.config.update(
-        API_TITLE="Receivables exchange",
-        API_VERSION="v1",
-        OPENAPI_VERSION="3.1.0",
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
-        API_SPEC_OPTIONS={"info": {"description": DESCRIPTION}},
+        API_TITLE="Receivables exchange", API_VERSION="v1", OPENAPI_VERSION="3.1.0", API_SPEC_OPTIONS=options
     )
     api = ProblemApi(app)
     api.spec.components.security_scheme("access_token", TOKEN)
     for stage in ROOMS:
         api.register_blueprint(stage.room)
-    for stage in PUBLIC:
-        app.register_blueprint(stage.public)
-    app.before_request(_begin)
-    app.after_request(http.finish)
-    app.after_request(_measure)
-    app.register_error_handler(Refusal, http.problem_response)
-    app.register_error_handler(OperationalError, http.unavailable_response)
-    app.register_error_handler(PoolTimeout, http.unavailable_response)
     _close_schemas(api)
-    document = _ordered(api)
-    _serve_contract(app, document)
-    return app, document
+    return _ordered(api)
+
+
+@cache
+def _contract() -> dict[str, Any]:
+    """The contract, made when it is first asked for: the same in every application of a process."""
+    return _document()
+
+
+def _show_contract() -> Response:
+    """The OpenAPI document."""
+    return http.json_response(_contract())
 
 
 def _begin() -> None:
@@ -171,17 +178,6 @@ def _ordered(api: Api) -> dict[str, Any]:
     document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
     document["paths"] = dict(sorted((document["paths"] | oauth.DOCUMENTED).items()))
     return document
-
-
-def _serve_contract(app: Flask, document: dict[str, Any]) -> None:
-    """The contract as JSON, and the same to read and try."""
-
-    @app.get("/openapi.json")
-    def contract() -> Response:
-        """The OpenAPI document."""
-        return http.json_response(document)
-
-    app.register_blueprint(get_swaggerui_blueprint("/docs", "/openapi.json", config=DOCUMENTATION))
 
 
 DOCUMENTATION = {
