@@ -1,7 +1,7 @@
 # Works as root or not, with nothing but Python 3.11+ and make: the first call of any target sets up what it needs.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo run test check benchmark faults-long lock format clean
+.PHONY: help setup demo run test check benchmark faults-long replay-long lock format clean
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -39,6 +39,9 @@ benchmark: $(DEV) ## measure against the floor; ONLY=name measures one, JSON=1 p
 
 faults-long: $(DEV) ## inject faults for minutes rather than seconds
 	$(BIN)/python -m pytest -m long tests/faults
+
+replay-long: $(DEV) ## live through months of the real files beside the checkout, where there are any
+	$(BIN)/python -m pytest -m long tests/exchange/replay
 
 format: $(DEV) ## format the code and mend what the linter can
 	$(BIN)/ruff format .

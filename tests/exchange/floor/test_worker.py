@@ -315,18 +315,17 @@ def test_a_step_that_fails_is_tried_again() -> None:
     assert len(calls) == 3
 
 
-def test_firing_waits_for_its_leader(house: House) -> None:
-    """While another worker fires, this one leaves it to it."""
+def test_firing_waits_for_its_leader(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another worker fires, this one leaves it to it; what is due is fired once."""
+    monkeypatch.setattr(worker, "SCHEDULE", {"pools.round": worker.SCHEDULE["pools.round"]})
     house.operator.put("/v1/clock", {"now": "2026-03-02T03:00:00Z"})
     with house.services.database.transaction() as other:
         other.execute(worker.LEADER)
         worker._fired(house.services)
         assert _count(house, "work_item") == 0
-    worker._fired(house.services)
-    fired = _count(house, "work_item")
-    assert fired > 0
-    worker._fired(house.services)
-    assert _count(house, "work_item") == fired
+    for _ in range(2):
+        worker._fired(house.services)
+        assert _count(house, "work_item") == 1
 
 
 @contextmanager

@@ -208,11 +208,11 @@ def test_rounds_stay_within_the_limit(house: House) -> None:
         used, limit, _ = state(session)[line]
     assert limit == 200_000_000 * 45 // 365
     assert used in {20_000_000, 30_000_000}
+    house.only("pools", "funding")  # obligors looked at again on Monday have other limits
     house.run()
     for offer in bank.get("/v1/offers?state=open")["items"]:
         bank.post(f"/v1/offers/{offer['offer_id']}/refusal", {"reason": "no"})
     house.run()
     house.move(10, 30)
     with house.services.database.transaction() as session:
-        used, limit, _ = state(session)[line]  # which is looked at again meanwhile
-    assert used == 20_000_000 <= limit
+        assert state(session)[line][:2] == (20_000_000, limit)
