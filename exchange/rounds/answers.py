@@ -20,7 +20,7 @@ from ledger.verify import certificate as proof
 
 
 class Solved(NamedTuple):
-    """What is kept of an answer; `eligible` assets fit a mandate. No certificate where none does."""
+    """What is kept of an answer; `eligible` assets fit a mandate. No certificate where nothing could be placed."""
 
     eligible: int
     certificate: bytes | None = None
@@ -145,12 +145,12 @@ def solve(
     """Clear a currency for the best of all, and prove it. The seed of lots is the round's."""
     stated = market_of(inputs)
     if not stated.assets:
-        return Solved(0)
+        return Solved(stated.eligible)
     seed = bytes.fromhex(inputs.seed)
     answer = clear(stated.market, seed=seed, progress=progress, stop=stop)
     document = certify(stated.market, answer, seed=seed, secret=salting(secret))
     return Solved(
-        len(stated.assets),
+        stated.eligible,
         certificate_bytes(document),
         head_digest(document),
         answer.value,

@@ -7,7 +7,7 @@ the market's `grade`. Discounts by another day count than ACT/360 are rounded do
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -30,6 +30,8 @@ from exchange.clearing.market import (
     Receivables,
     Share,
 )
+from exchange.clearing.pairs import blocks
+from exchange.clearing.rows import Rows
 from exchange.pools.rules import Candidate, FreeAsset, Key, Taken, Usage, columns_of, fits, key_of, over_share
 from exchange.pools.terms import BPS, KEYS, PERMILLE, YEARS, Terms
 from ledger.encoding import base64url
@@ -82,12 +84,16 @@ class Inputs(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A market, and what its numbers stand for: `assets` are those that fit any mandate and can be reckoned with."""
+    """A market, and what its numbers stand for: `assets` are what any mandate could take and can be reckoned with.
+
+    `eligible` counts what fits a mandate, whether or not limits leave room for it.
+    """
 
     market: Market
     assets: list[FreeAsset]
     candidates: list[Candidate]
     keys: dict[str, list[Any]]
+    eligible: int
 
 
 def frozen(candidate: Candidate) -> FrozenMandate:
@@ -125,47 +131,73 @@ def market_of(inputs: Inputs) -> Stated:
         taken[:, place] = fits(one.terms, everything, columns, today=inputs.today)
     tenors: Ints = columns["tenor_days"]
     codes, rates = _rates(candidates, [asset.grade for asset in everything], tenors)
-    held = _Held(everything, taken, np.maximum(columns["earning_days"], 0), codes, rates)
+    ask = np.where(taken, rates.T[codes], 0).max(axis=1, initial=0)
+    held = _Held(everything, taken, np.maximum(columns["earning_days"], 0), codes, ask, columns["pd_ppm"])
+    stated = _stated(inputs, candidates, held, rates)
+    some, possible = held.countable(), _possible(stated.market)
+    if np.array_equal(possible, taken[some]):
+        return stated
+    taken[:] = False
+    taken[some] = possible
+    return replace(_stated(inputs, candidates, held, rates), eligible=stated.eligible)
+
+
+def _stated(inputs: Inputs, candidates: list[Candidate], held: "_Held", rates: Ints) -> Stated:
     some = held.countable()
-    assets = [everything[place] for place in some.tolist()]
+    assets = [held.assets[place] for place in some.tolist()]
     keys: dict[str, list[Any]] = {}
     coded: dict[str, Ints] = {}
     for by in KEYS:
         keys[by], coded[by] = _coded([key_of(asset, by) for asset in assets])
-    kind, takes = _kinds(taken[some])
-    receivables = held.receivables(some, coded, kind=kind, pd_ppm=columns["pd_ppm"])
+    kind, takes = _kinds(held.taken[some])
+    receivables = held.receivables(some, coded, kind=kind)
     mandates = _mandates(candidates, rates, takes)
     limits = _Limits(candidates, keys)
     caps = [*limits.caps(), *_rooms(inputs, keys, len(candidates), assets)]
     market = Market(receivables, mandates, tuple(caps), limits.shares(), _averages(candidates))
-    return Stated(market, assets, candidates, keys)
+    return Stated(market, assets, candidates, keys, len(assets))
+
+
+def _possible(market: Market) -> Flags:
+    """[receivable, mandate]: whether anything of it, alone, keeps every cap, and none of it is of a share used up.
+
+    What no placement can have would only loosen the bound, and cost the solver its time.
+    """
+    rows, held = Rows(market), market.receivables
+    upto = 1 + len(market.caps)
+    possible = np.zeros((len(held), len(market.mandates)), dtype=np.bool_)
+    for _, pairs in blocks(market):
+        face = held.face[pairs.receivable]
+        least = np.maximum(1, market.mandates.smallest[pairs.mandate])
+        amount = np.where(held.split[pairs.receivable], np.minimum(face, least), face)
+        keeps = (rows.weights(pairs, amount)[:, :upto] <= rows.limit[rows.indices(pairs)[:, :upto]]).all(axis=1)
+        for share in market.shares:
+            keeps &= share.permille[pairs.mandate, held.keys[share.key][pairs.receivable]] > 0
+        possible[pairs.receivable[keeps], pairs.mandate[keeps]] = True
+    return possible
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """All assets of the inputs, whom they fit, and at what rates."""
+    """All assets of the inputs, whom they fit, and `ask`, the highest rate at which one does: less is saved."""
 
     assets: Sequence[FreeAsset]
     taken: Flags
     tenor: Ints
     code: Ints
-    rates: Ints
-
-    def ask(self) -> Ints:
-        """The highest rate at which anybody takes each of them: what is below is saved."""
-        highest: Ints = np.where(self.taken, self.rates.T[self.code], 0).max(axis=1, initial=0)
-        return highest
+    ask: Ints
+    pd_ppm: Ints
 
     def countable(self) -> Ints:
         """Those that fit anybody, but for the largest ones that 64-bit integers have no room for."""
         face = np.array([asset.face_minor for asset in self.assets], dtype=np.int64)
-        worth = face.astype(float) * (FINANCED + self.ask() * self.tenor)
+        worth = face.astype(float) * (FINANCED + self.ask * self.tenor)
         some = np.flatnonzero(self.taken.any(axis=1) & (worth < MOST_WORTH / 2))
         smallest_first = some[np.argsort(face[some], kind="stable")]
         room = np.cumsum(face[smallest_first].astype(float)) < MOST_FACE / 2
         return np.sort(smallest_first[room])
 
-    def receivables(self, some: Ints, keys: dict[str, Ints], *, kind: Ints, pd_ppm: Ints) -> Receivables:
+    def receivables(self, some: Ints, keys: dict[str, Ints], *, kind: Ints) -> Receivables:
         """As clearing takes them."""
         assets = [self.assets[place] for place in some.tolist()]
         nothing = np.zeros(len(some), np.int64)
@@ -176,11 +208,11 @@ class _Held:
             product=kind,
             sector=nothing,
             currency=nothing,
-            ask=self.ask()[some],
+            ask=self.ask[some],
             recourse=np.ones(len(some), np.bool_),
             split=np.array([asset.divisible and not asset.schedule for asset in assets], dtype=np.bool_),
             keys=keys,
-            measures={"pd": -(-pd_ppm[some] // PD_STEP_PPM), "tenor": self.tenor[some]},
+            measures={"pd": -(-self.pd_ppm[some] // PD_STEP_PPM), "tenor": self.tenor[some]},
         )
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from exchange.clearing import exact
+from exchange.clearing.pairs import blocks, joined
 from exchange.pools.rules import (
     RULES,
     Candidate,
@@ -26,7 +27,7 @@ from exchange.pools.rules import (
 )
 from exchange.pools.terms import KEYS, PERMILLE, Limit, TenorSpread, Terms
 from exchange.rounds.answers import Answer, Solved, solve
-from exchange.rounds.market import Inputs, frozen, inputs_of
+from exchange.rounds.market import Inputs, frozen, inputs_of, market_of
 from exchange.rounds.rules import Given, Now, still_given
 from ledger.verify import certificate
 from scoring.grades import NAMES as GRADE_NAMES
@@ -249,6 +250,27 @@ def test_one_giant_asset(divisible: bool) -> None:  # noqa: FBT001 - a parameter
     taker = candidate(**most, base_rate_bps=5_000)
     rooms = {1: 10**15, 2: 10**15}
     assert "small" in given_to(inputs(both, [taker], rooms=rooms))
+
+
+@settings(max_examples=40)
+@given(ASSETS, candidates(), ROOMS)
+def test_a_market_has_what_why_not_lets_in(
+    assets: list[FreeAsset], mandates: list[Candidate], rooms: dict[int, int]
+) -> None:
+    """A pair is in the market, which solver and certificate see alone, just when nothing says why not."""
+    stated = inputs(assets, mandates, rooms=rooms)
+    market = market_of(stated)
+    pairs = joined([some for _, some in blocks(market.market)])
+    had = {
+        (market.assets[receivable].asset_id, market.candidates[mandate].mandate_id)
+        for receivable, mandate in zip(pairs.receivable.tolist(), pairs.mandate.tolist(), strict=True)
+    }
+    assert had == {
+        (asset.asset_id, one.mandate_id)
+        for asset in assets
+        for one in mandates
+        if not why_not(one, asset, room_minor=stated.room_of(asset), today=TODAY)
+    }
 
 
 def test_nothing_fits() -> None:
