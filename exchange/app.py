@@ -26,6 +26,7 @@ from exchange.losses import api as losses
 from exchange.models import api as models
 from exchange.operations import api as operations
 from exchange.operations import metrics
+from exchange.operations import privacy_api as privacy
 from exchange.parties import api as parties
 from exchange.parties import oauth
 from exchange.payments import alarm_api as money
@@ -76,6 +77,7 @@ ROOMS = (
     reconciliation,
     reports,
     operations,
+    privacy,
 )
 PUBLIC = (oauth, registry, operations, confirmation_pages, console)
 

@@ -17,7 +17,7 @@ from exchange.settings import Pkcs11, Settings, SettingsError
 from ledger.keys import FileSigner, Signer
 from ledger.pkcs11 import Token
 
-KEY_BYTES = 32
+KEY_BYTES, NONCE_BYTES, NUMBER_BYTES = 32, 12, 2
 
 log = structlog.get_logger()
 
@@ -51,6 +51,13 @@ class KeyFiles:
         if self._seeded:
             return self._entropy(KEY_BYTES, "key", label)
         return _kept(self._path(label), entropy=self._entropy)
+
+    def count(self, label: str) -> int:
+        """How many secrets there are by this name: `label`, `label-2` and so on without a gap; at least one."""
+        number = 1
+        while not self._seeded and self._path(numbered(label, number + 1)).exists():
+            number += 1
+        return number
 
     def find(self, label: str) -> FileSigner | None:
         """The key of that label, None where there is no such file. Refuses `SettingsError` for a damaged one."""
@@ -115,6 +122,44 @@ class SigningKeys:
         return self._held.get(kid)
 
 
+class Vault:
+    """Seals what nobody may read (AES-256-GCM): number of the key, nonce, ciphertext. The newest key seals."""
+
+    def __init__(self, files: KeyFiles, *, label: str = "vault") -> None:
+        self._files, self._label = files, label
+        self.newest = files.count(label)
+
+    @property
+    def prefix(self) -> bytes:
+        """With what everything begins that is sealed under the newest key; what is older sorts before it."""
+        return self.newest.to_bytes(NUMBER_BYTES)
+
+    def seal(self, plain: bytes, *, place: bytes, nonce: bytes) -> bytes:
+        """`plain` sealed so that it opens in its own `place` only."""
+        return self.prefix + nonce + self._key(self.newest).encrypt(nonce, plain, place)
+
+    def open(self, sealed: bytes, *, place: bytes) -> bytes:
+        """What was sealed there. Refuses `SettingsError` where its key is not, `InvalidTag` for anything changed."""
+        number, rest = int.from_bytes(sealed[:NUMBER_BYTES]), sealed[NUMBER_BYTES:]
+        return self._key(number).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], place)
+
+    def rotate(self) -> int:
+        """Make the next key, which seals from now on; its number."""
+        self.newest += 1
+        self._files.secret(numbered(self._label, self.newest))
+        return self.newest
+
+    def _key(self, number: int) -> AESGCM:
+        if not 1 <= number <= max(self.newest, self._files.count(self._label)):  # it may be younger than this process
+            raise SettingsError(f"the key {numbered(self._label, number)} is not here: bring its file from a backup")
+        return AESGCM(self._files.secret(numbered(self._label, number)))
+
+
+def numbered(label: str, number: int) -> str:
+    """The label of the `number`th secret of a name."""
+    return label if number == 1 else f"{label}-{number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Keyring:
     """What the exchange signs and seals with.
@@ -127,7 +172,7 @@ class Keyring:
     token_key: OKPKey
     callback_key: Ed25519PrivateKey
     fingerprint_key: bytes
-    vault: AESGCM
+    vault: Vault
     nonce_key: bytes
 
 
@@ -139,7 +184,7 @@ def open_keyring(settings: Settings, *, entropy: Entropy) -> Keyring:
         token_key=OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(files.secret("token"))),
         callback_key=Ed25519PrivateKey.from_private_bytes(files.secret("callback")),
         fingerprint_key=files.secret("fingerprint"),
-        vault=AESGCM(files.secret("vault")),
+        vault=Vault(files),
         nonce_key=files.secret("nonce"),
     )
 

@@ -18,6 +18,8 @@ HIGHEST_PORT = 65_535
 PAYMENT_RAILS = ("files", "sandbox")
 STATEMENT_BYTES = 64 * 1024 * 1024
 REQUESTS_A_MINUTE = 60_000
+RETENTION_YEARS = 10
+"""What the law has of a customer kept after the last deal (PRC Anti-Money Laundering Law of 2024, article 34)."""
 
 
 class SettingsError(Exception):
@@ -61,6 +63,7 @@ class Settings:
     requests_a_minute: int = REQUESTS_A_MINUTE
     payment_rail: str = "files"
     statement_bytes: int = STATEMENT_BYTES
+    retention_years: int = RETENTION_YEARS
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -102,6 +105,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             default=STATEMENT_BYTES,
             of="bytes a file may have",
         ),
+        retention_years=_positive(
+            "EXCHANGE_RETENTION_YEARS",
+            env.get("EXCHANGE_RETENTION_YEARS"),
+            default=RETENTION_YEARS,
+            of="years the law has personal data kept",
+        ),
     )
 
 
@@ -122,6 +131,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "EXCHANGE_METRICS_HOST": settings.metrics_host,
         "EXCHANGE_PAYMENT_RAIL": settings.payment_rail,
         "EXCHANGE_STATEMENT_BYTES": str(settings.statement_bytes),
+        "EXCHANGE_RETENTION_YEARS": str(settings.retention_years),
     }
     if settings.database_url is not None:
         env["DATABASE_URL"] = settings.database_url

@@ -28,6 +28,7 @@ COMMANDS = {
     "reconcile": "exchange.reconciliation.commands:reconcile",
     "replay": "exchange.cli.commands:run_replay",
     "run": "exchange.cli.commands:run_all",
+    "vault": "exchange.operations.vault:group",
     "verify": "exchange.cli:verify",
     "witness": "exchange.witness.command:run_witness",
     "worker": "exchange.cli.commands:run_worker",

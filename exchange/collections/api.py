@@ -13,6 +13,7 @@ from exchange.collections.tasks import Step, originator_of
 from exchange.errors import Fault, InvalidRequest, NotFound
 from exchange.http import Call, Room
 from exchange.paging import decode_cursor, encode_cursor
+from exchange.parties.privacy import Why, note_access
 from exchange.parties.queries import is_originator
 from exchange.schemas import PageQuery
 
@@ -328,6 +329,10 @@ def _case(call: Call, case_id: str) -> dict[str, Any]:
     found = lists.case(call.session, originator_id=originator_of(call.caller), case_id=case_id, today=call.today)
     if found is None:
         raise NotFound("There is no such case.")
+    if any(contact["person"] for contact in found["contacts"]):
+        note_access(
+            call.session, subject=case_id, field="contacts.person", why=Why(call.caller, call.now, "collection")
+        )
     return found
 
 

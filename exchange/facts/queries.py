@@ -26,7 +26,7 @@ OF_COMPANIES = text(f"""
 """)  # noqa: S608 - constants of ours
 OF_PEOPLE = text(f"""
     SELECT DISTINCT ON (controller_id) fact.* FROM company_fact AS fact
-    WHERE controller_id = ANY(:ids) AND kind = 'person_report' AND {STANDING}
+    WHERE controller_id = ANY(:ids) AND kind = 'person_report' AND body <> '{{}}' AND {STANDING}
     ORDER BY controller_id, effective_date {NEWEST}
 """)  # noqa: S608 - same
 DEALINGS = text(f"""

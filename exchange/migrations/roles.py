@@ -60,6 +60,7 @@ def grant(connection: Connection) -> str:
     execute(connection, "GRANT USAGE ON SCHEMA public TO {}, {}, {}", app, auditor, funder)
     execute(connection, "REVOKE EXECUTE ON FUNCTION books_post FROM PUBLIC")
     execute(connection, "GRANT EXECUTE ON FUNCTION books_post TO {}, {}", app, funder)
+    execute(connection, "GRANT EXECUTE ON FUNCTION person_erase TO {}", app)
     for sequence in connection.exec_driver_sql(OWNED, (SEQUENCES,)).scalars():
         execute(connection, "GRANT USAGE ON SEQUENCE {} TO {}, {}", sql.Identifier(sequence), app, funder)
     for table, rights in rights_by_table(connection).items():

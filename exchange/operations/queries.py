@@ -182,3 +182,46 @@ def _lateness(session: Session, *, services: Services, now: datetime) -> str:
 @cache
 def _newest(url: str) -> str | None:
     return ScriptDirectory.from_config(config(url)).get_current_head()
+
+
+CONTROLLER = text("""
+    SELECT controller_id, coalesce(identity_sealed, '') <> '' AS kept, erased_at,
+           array(SELECT company_id FROM company WHERE company.controller_id = controller.controller_id
+                 UNION SELECT company_id FROM company_fact AS fact
+                 WHERE fact.controller_id = controller.controller_id AND company_id IS NOT NULL
+                 ORDER BY 1) AS companies
+    FROM controller WHERE controller_id = :id
+""")
+ACCESSES = text("""
+    SELECT access_id, subject, field, purpose, reason, client_id, role, accessed_at
+    FROM personal_access JOIN api_client USING (client_id)
+    WHERE access_id > :after AND (cast(:subject AS text) IS NULL OR subject = :subject)
+      AND (cast(:client_id AS text) IS NULL OR client_id = :client_id)
+    ORDER BY access_id LIMIT :limit
+""")
+ERASURES = text("""
+    SELECT erasure_id, controller_id, reason, asked_by, asked_at, decision, decided_by, decided_at FROM erasure
+    WHERE (cast(:after AS text) IS NULL OR erasure_id > :after)
+      AND (cast(:state AS text) IS NULL OR coalesce(decision, 'open') = :state)
+    ORDER BY erasure_id LIMIT :limit
+""")
+
+
+def controller(session: Session, *, controller_id: str) -> dict[str, Any] | None:
+    """A person who controls companies, with nothing that says who it is; None for nobody."""
+    row = session.execute(CONTROLLER, {"id": controller_id}).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def accesses(
+    session: Session, *, subject: str | None, client_id: str | None, after: int, limit: int
+) -> list[dict[str, Any]]:
+    """Who was shown personal data, of one subject and by one client where they are given; oldest first."""
+    asked = {"subject": subject, "client_id": client_id, "after": after, "limit": limit}
+    return [dict(row) for row in session.execute(ACCESSES, asked).mappings()]
+
+
+def erasures(session: Session, *, state: str | None, after: str | None, limit: int) -> list[dict[str, Any]]:
+    """Requests to erase persons, oldest first; in one state where it is given."""
+    asked = {"state": state, "after": after, "limit": limit}
+    return [dict(row) for row in session.execute(ERASURES, asked).mappings()]

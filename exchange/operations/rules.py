@@ -1,7 +1,8 @@
 """When the operator may move the clock, and how long a caller may wait for it."""
 
 import re
-from datetime import datetime
+from calendar import isleap
+from datetime import date, datetime
 from http import HTTPStatus
 
 from exchange.auth import Role
@@ -33,6 +34,48 @@ class WorkInHand(Refusal):
     code = "work_in_hand"
     title = "A worker is doing it at this moment"
     definitive = False
+
+
+class LiveAsset(Refusal):
+    """The person's company owes or sold something that is not over."""
+
+    code = "live_asset"
+    title = "An asset of this person's company is alive"
+
+
+class RetentionDuty(Refusal):
+    """The law has it kept for longer."""
+
+    code = "retention_duty"
+    title = "The law has it kept until a later day"
+
+
+class ErasureAwaited(Refusal):
+    """A request for the same person waits for its second person."""
+
+    code = "erasure_awaited"
+    title = "Another request waits for a decision"
+
+
+class ErasureDecided(Refusal):
+    """It was decided before."""
+
+    code = "erasure_decided"
+    title = "This request was decided already"
+
+
+def check_erasable(last_date: date | None, *, alive: bool, years: int, today: date) -> None:
+    """Refuse to erase a person while an asset lives (`LiveAsset`), and for `years` after the last (`RetentionDuty`)."""
+    if last_date is None:
+        return
+    until = last_date.replace(
+        year=last_date.year + years,
+        day=28 if (last_date.month, last_date.day) == (2, 29) and not isleap(last_date.year + years) else last_date.day,
+    )
+    if alive:
+        raise LiveAsset("Ask again when it is over, and the law's time after it.", not_before=until.isoformat())
+    if today < until:
+        raise RetentionDuty(f"Ask again from {until} on.", not_before=until.isoformat())
 
 
 def work_number(text: str) -> int:

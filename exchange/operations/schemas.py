@@ -2,7 +2,8 @@
 
 import marshmallow as ma
 
-from exchange.schemas import Moment, OneOf, Schema, Text
+from exchange.parties.privacy import PURPOSES
+from exchange.schemas import Id, Moment, OneOf, PageQuery, Schema, Text
 
 
 class ClockSchema(Schema):
@@ -107,3 +108,92 @@ class WorkDecided(ma.Schema):
 
     work_id = ma.fields.Integer(required=True)
     decision = ma.fields.String(required=True)
+
+
+class ControllerShown(ma.Schema):
+    """A person who controls companies. `kept`: a national id is here, sealed; nobody is shown it without a reason."""
+
+    controller_id = Id("ctl", required=True)
+    companies = ma.fields.List(ma.fields.String(), required=True)
+    kept = ma.fields.Boolean(required=True)
+    erased_at = ma.fields.AwareDateTime(required=True, allow_none=True)
+
+
+class AccessBody(Schema):
+    """What the national id is needed for."""
+
+    purpose = OneOf(*PURPOSES, required=True)
+    reason = Text(300, required=True, metadata={"description": "Such as the number of the case"})
+
+
+class NationalIdShown(ma.Schema):
+    """A national id in the clear, and the number under which it is noted that you saw it."""
+
+    access_id = ma.fields.Integer(required=True)
+    controller_id = Id("ctl", required=True)
+    national_id = ma.fields.String(required=True)
+
+
+class PersonalAccessQuery(PageQuery):
+    """Whose data, seen by whom."""
+
+    subject = Text(60, metadata={"description": "A controller or a case"})
+    client_id = Id("cli")
+
+
+class PersonalAccessShown(ma.Schema):
+    """Somebody was shown personal data."""
+
+    access_id = ma.fields.Integer(required=True)
+    subject = ma.fields.String(required=True)
+    field = ma.fields.String(required=True)
+    purpose = ma.fields.String(required=True)
+    reason = ma.fields.String(required=True, allow_none=True)
+    client_id = Id("cli", required=True)
+    role = ma.fields.String(required=True)
+    accessed_at = ma.fields.AwareDateTime(required=True)
+
+
+class PersonalAccessesShown(ma.Schema):
+    """A page of accesses."""
+
+    items = ma.fields.List(ma.fields.Nested(PersonalAccessShown), required=True)
+    next = ma.fields.String(required=True, allow_none=True)
+
+
+class ErasureBody(Schema):
+    """Why a person is to be erased."""
+
+    reason = Text(300, required=True)
+
+
+class ErasureDecision(Schema):
+    """What another client decides."""
+
+    decision = OneOf("approved", "declined", required=True)
+
+
+class ErasureQuery(PageQuery):
+    """Requests in a state."""
+
+    state = OneOf("open", "approved", "declined")
+
+
+class ErasureShown(ma.Schema):
+    """A request to erase a person, and what came of it."""
+
+    erasure_id = Id("ers", required=True)
+    controller_id = Id("ctl", required=True)
+    reason = ma.fields.String(required=True)
+    asked_by = Id("cli", required=True)
+    asked_at = ma.fields.AwareDateTime(required=True)
+    decision = ma.fields.String(required=True, allow_none=True)
+    decided_by = ma.fields.String(required=True, allow_none=True)
+    decided_at = ma.fields.AwareDateTime(required=True, allow_none=True)
+
+
+class ErasuresShown(ma.Schema):
+    """A page of requests."""
+
+    items = ma.fields.List(ma.fields.Nested(ErasureShown), required=True)
+    next = ma.fields.String(required=True, allow_none=True)

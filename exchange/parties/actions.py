@@ -13,7 +13,7 @@ from exchange.auth import Role
 from exchange.entropy import Entropy
 from exchange.errors import NotFound, Refusal
 from exchange.ids import new_id
-from exchange.keyring import Keyring
+from exchange.keyring import NONCE_BYTES, Keyring
 from exchange.parties.clients import check_new_key, register_client
 from exchange.parties.models import Company, Controller, Funder, Originator, Partner, UsedAssertion
 
@@ -202,10 +202,10 @@ def know_controllers(
 
 def _controller_ids(session: Session, hashes: Sequence[bytes]) -> dict[bytes, str]:
     query = select(Controller.identity_hash, Controller.controller_id).where(Controller.identity_hash.in_(hashes))
-    return {bytes(identity): controller_id for identity, controller_id in session.execute(query)}
+    return {bytes(identity): controller_id for identity, controller_id in session.execute(query) if identity}
 
 
 def _sealed(keyring: Keyring, national_id: str, identity: bytes, entropy: Entropy) -> bytes:
     """AES-256-GCM with the keyed hash as associated data, so that no sealed value can change places."""
-    nonce = entropy(12, "seal controller", identity.hex())
-    return nonce + keyring.vault.encrypt(nonce, national_id.encode(), identity)
+    nonce = entropy(NONCE_BYTES, "seal controller", identity.hex())
+    return keyring.vault.seal(national_id.encode(), place=identity, nonce=nonce)

@@ -10,9 +10,11 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
+    Index,
     LargeBinary,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -52,14 +54,63 @@ class Partner(Base):
 
 
 class Controller(Base):
-    """A person who controls companies. The national id is a keyed hash and a sealed value, shown to nobody."""
+    """A person who controls companies. The national id is a keyed hash and a sealed value, shown to nobody.
+
+    Of one who was erased neither is left: the id that rows and records name stands for nobody any more.
+    """
 
     __tablename__ = "controller"
+    __table_args__ = (
+        CheckConstraint("(identity_hash IS NULL) = (erased_at IS NOT NULL)", name="hash_until_erased"),
+        CheckConstraint("erased_at IS NULL OR coalesce(identity_sealed, '') = ''", name="sealed_until_erased"),
+        Index("ix_controller_identity_sealed", "identity_sealed"),
+    )
 
     controller_id: Mapped[str] = mapped_column(String, primary_key=True)
-    identity_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    identity_sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    identity_hash: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
+    identity_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    erased_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class PersonalAccess(Base):
+    """Somebody was shown personal data: which, of whom or of what, and why. Never changed."""
+
+    __tablename__ = "personal_access"
+    __table_args__ = (
+        Index("ix_personal_access_subject", "subject", "access_id"),
+        Index("ix_personal_access_client_id", "client_id", "access_id"),
+    )
+
+    access_id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    subject: Mapped[str] = mapped_column(String)
+    field: Mapped[str] = mapped_column(String)
+    purpose: Mapped[str] = mapped_column(String)
+    reason: Mapped[str | None] = mapped_column(String)
+    client_id: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
+    accessed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Erasure(Base):
+    """One client asks that a person be erased, another one decides. What was decided stays."""
+
+    __tablename__ = "erasure"
+    __table_args__ = (
+        CheckConstraint("decision IN ('approved', 'declined')", name="decision_known"),
+        CheckConstraint("num_nonnulls(decision, decided_by, decided_at) IN (0, 3)", name="decided_whole"),
+        CheckConstraint("decided_by <> asked_by", name="second_person"),
+        Index("uq_erasure_open", "controller_id", unique=True, postgresql_where=text("decision IS NULL")),
+        Index("ix_erasure_controller_id", "controller_id"),
+    )
+
+    erasure_id: Mapped[str] = mapped_column(String, primary_key=True)
+    controller_id: Mapped[str] = mapped_column(ForeignKey("controller.controller_id"))
+    reason: Mapped[str] = mapped_column(String)
+    asked_by: Mapped[str] = mapped_column(ForeignKey("api_client.client_id"))
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    decision: Mapped[str | None] = mapped_column(String)
+    decided_by: Mapped[str | None] = mapped_column(ForeignKey("api_client.client_id"))
+    decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Company(Base):

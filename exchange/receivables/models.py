@@ -25,6 +25,7 @@ class Receivable(Base):
         CheckConstraint("recourse IN ('with', 'limited', 'without')", name="recourse_known"),
         Index("ix_receivable_originator", "originator_id", "asset_id"),
         Index("ix_receivable_obligor", "obligor_id", "asset_id"),
+        Index("ix_receivable_seller", "seller_id", "asset_id"),
     )
 
     asset_id: Mapped[str] = mapped_column(String, primary_key=True)

@@ -59,7 +59,7 @@ REPORTS = text(f"""
         FROM company JOIN company_fact AS fact
           ON (fact.kind = 'report' AND fact.company_id = company.company_id)
           OR (fact.kind = 'person_report' AND fact.controller_id = company.controller_id)
-        WHERE company.company_id = ANY(:ids) AND {STANDING}
+        WHERE company.company_id = ANY(:ids) AND fact.body <> '{{}}' AND {STANDING}
     ) AS ranked
     WHERE place <= 2 ORDER BY company_id, kind, source, place
 """)  # noqa: S608 - same

@@ -142,7 +142,7 @@ def _sealed(
         "mandate_id": said["mandate_id"],
         "held_minor": said["amount_minor"] * auction.advance_bps // BPS,
         "digest": digest,
-        "sealed": nonce + services.keyring.vault.encrypt(nonce, opened, bid_id.encode()),
+        "sealed": services.keyring.vault.seal(opened, place=bid_id.encode(), nonce=nonce),
         "entered_at": now,
     }
 

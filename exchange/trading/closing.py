@@ -19,7 +19,7 @@ from exchange.services import Services
 from exchange.title.actions import lock_titles
 from exchange.title.rules import Title
 from exchange.trading.allotment import Allotment, Auctioned, Bid, allot, lot_rates
-from exchange.trading.auctions import NONCE_BYTES, at, end, give_back, live_bids, notice
+from exchange.trading.auctions import at, end, give_back, live_bids, notice
 from exchange.trading.models import Auction, AuctionCertificate
 from exchange.trading.placing import EXCHANGE, Placement, candidates_of, part, place
 from exchange.trading.proofs import certificate
@@ -114,8 +114,7 @@ def _changed(title: Title, row: Row[Any], *, today: date) -> str | None:
 
 
 def _open(services: Services, row: Row[Any]) -> Opened:
-    nonce, sealed = row.sealed[:NONCE_BYTES], row.sealed[NONCE_BYTES:]
-    opened = services.keyring.vault.decrypt(nonce, sealed, row.bid_id.encode())
+    opened = services.keyring.vault.open(row.sealed, place=row.bid_id.encode())
     return Opened(row, opened.decode(), parse_canonical(opened))
 
 

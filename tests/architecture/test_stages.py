@@ -91,6 +91,10 @@ EXTRA = {
     ("duplicates", "similar"),  # the search for look-alikes
     ("operations", "metrics"),  # what Prometheus reads, on a port of its own
     ("operations", "bookkeeping"),  # the command `exchange books`
+    ("operations", "erasures"),  # persons, erased where the law allows it
+    ("operations", "privacy_api"),  # personal data, a door of its own
+    ("operations", "vault"),  # the command `exchange vault`
+    ("parties", "privacy"),  # personal data shown, and noted that it was
     ("parties", "assertion"),  # how a client proves its key
     ("parties", "clients"),  # programs and their keys; `actions` has whom they speak for
     ("parties", "signatures"),  # what clients sign besides their tokens

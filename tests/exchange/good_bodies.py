@@ -134,6 +134,9 @@ BULK: dict[str, dict[str, Any]] = {
 
 SINGLE: dict[str, dict[str, Any]] = {
     "put_fact_policy": FACT_POLICY,
+    "read_national_id": {"purpose": "legal_request", "reason": "court letter 7"},
+    "ask_erasure": {"reason": "the person asked"},
+    "decide_erasure": {"decision": "approved"},
     **TRADING,
     **FACILITY_BODIES,
     "grant_rating": RATING_GRANT,

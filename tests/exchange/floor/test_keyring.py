@@ -22,7 +22,7 @@ def _prints(keyring: Keyring) -> tuple[object, ...]:
         keyring.token_key.thumbprint(),
         keyring.callback_key.public_key().public_bytes_raw(),
         keyring.fingerprint_key,
-        keyring.vault.encrypt(bytes(12), b"", None),
+        keyring.vault.seal(b"", place=b"", nonce=bytes(12)),
     )
 
 

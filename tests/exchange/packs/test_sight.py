@@ -24,6 +24,7 @@ NOT_FOR_FUNDERS = {
     "callback_outbox", "case_item", "case_referral", "case_stage", "charge_payment", "clash", "client_key",
     "closed_chunk", "closed_day", "collection_case", "collection_contact", "collection_day", "collection_policy",
     "collection_task", "collection_task_step", "confirmation_request", "controller", "correspondence",
+    "erasure", "personal_access",
     "dunning_letter", "exposure", "facility_loss", "servicer_report", "idempotency_outcome", "invoice",
     "invoice_claim", "invoice_document", "likeness",
     "limit_suspension", "money_alarm", "obligor_limit", "partner", "partner_day", "payer_mark", "payment",
