@@ -199,7 +199,7 @@ def test_secrets_stay_at_home(packs: Packs) -> None:
 def test_a_person_stays_unknown(house: House, packs: Packs) -> None:
     """Neither its national id nor its sealed form is in a pack; the keyed hash is in that of the exchange alone."""
     assert table(packs(None), "tables/controller.ndjson.gz")[0].keys() == {
-        "controller_id", "identity_hash", "created_at",
+        "controller_id", "identity_hash", "created_at", "erased_at",
     }  # fmt: skip
     for scope in (None, *house.funder_ids):
         assert PERSON not in text_of(packs, scope)
