@@ -129,7 +129,8 @@ def review(
     """Decide anew the limit of every obligor among the assets, on the worst of its assets at hand.
 
     `terms` are the longest terms in days that the decisions allow. The rows of everybody under the same controller are
-    locked with the obligor's own: together they stay within the group's limit.
+    locked with the obligor's own: together they stay within the group's limit. A term that moved alone is a change too,
+    which does not put off the limit's next step up.
     """
     worst: dict[Line, _Worst] = {}
     told = zip(asked, scores.pd_ppm.tolist(), scores.lgd_bps.tolist(), terms, strict=True)
@@ -147,6 +148,7 @@ def review(
     groups = _groups(session, worst)
     rows = _locked(session, sorted({*worst, *(mate for mates in groups.values() for mate in mates)}))
     limit_minor = {line: row.limit_minor for line, row in rows.items()}
+    allowed = _terms(session, worst)
     changes = []
     for line in sorted(worst):
         row, found = rows[line], worst[line]
@@ -161,7 +163,8 @@ def review(
             group_minor=None if mates is None else sum(limit_minor.get(mate, 0) for mate in mates),
         )
         decided = rules.decide_limit(standing, policy=basis.policy.terms)
-        if not row.changes or decided.limit_minor != row.limit_minor:
+        moved = decided.limit_minor != row.limit_minor or found.most_tenor_days != allowed.get(line)
+        if not row.changes or moved:
             limit_minor[line] = decided.limit_minor
             excess_minor = max(row.used_minor - decided.limit_minor, 0)
             changes.append((line, Change(row.changes + 1, decided, excess_minor, found.most_tenor_days)))
@@ -182,6 +185,16 @@ def _groups(session: Session, lines: Collection[Line]) -> dict[Line, list[Line]]
         if (own, currency) in lines:
             groups.setdefault((own, currency), []).append((mate, currency))
     return groups
+
+
+def _terms(session: Session, lines: Collection[Line]) -> dict[Line, int | None]:
+    """The longest term in days as each of these (locked) lines has it."""
+    query = text("""
+        SELECT DISTINCT ON (obligor, currency) obligor, currency, most_tenor_days FROM obligor_limit
+        WHERE obligor = ANY(:obligors) ORDER BY obligor, currency, change DESC
+    """)
+    rows = session.execute(query, {"obligors": sorted({obligor for obligor, _ in lines})})
+    return {(row.obligor, row.currency): row.most_tenor_days for row in rows}
 
 
 def _turnover(history: Trades, *, today: date) -> dict[int, int]:
@@ -239,7 +252,8 @@ def _change_limits(session: Session, changes: Sequence[tuple[Line, Change]], *, 
     ]  # fmt: skip
     copy_rows(session, "obligor_limit", columns, rows)
     update = text("""
-        UPDATE exposure SET limit_minor = new.limit_minor, changes = new.change, changed_at = :now
+        UPDATE exposure SET limit_minor = new.limit_minor, changes = new.change,
+               changed_at = CASE WHEN exposure.limit_minor = new.limit_minor THEN changed_at ELSE :now END
         FROM unnest(cast(:obligors AS bigint[]), cast(:currencies AS text[]), cast(:changes AS int[]),
                     cast(:limits AS bigint[])) AS new(obligor, currency, change, limit_minor)
         WHERE exposure.obligor = new.obligor AND exposure.currency = new.currency
