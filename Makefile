@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 WORKERS ?= 2
+LONG := -m long -o faulthandler_timeout=0
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
@@ -38,10 +39,10 @@ benchmark: $(DEV) ## measure against the floor; ONLY=name measures one, JSON=1 p
 	JSON=$(JSON) $(BIN)/python -m tests.benchmarks $(ONLY)
 
 faults-long: $(DEV) ## inject faults for minutes rather than seconds
-	$(BIN)/python -m pytest -m long tests/faults
+	$(BIN)/python -m pytest $(LONG) tests/faults
 
 replay-long: $(DEV) ## live through months of the real files beside the checkout, where there are any
-	$(BIN)/python -m pytest -m long tests/exchange/replay
+	$(BIN)/python -m pytest $(LONG) tests/exchange/replay
 
 format: $(DEV) ## format the code and mend what the linter can
 	$(BIN)/ruff format .
