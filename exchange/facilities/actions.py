@@ -21,7 +21,7 @@ from exchange.facilities.models import (
     Tranche,
 )
 from exchange.facilities.positions import At
-from exchange.facilities.terms import Terms, read_terms, read_tranches
+from exchange.facilities.terms import Terms, check_purchases, read_terms, read_tranches
 from exchange.ids import new_id
 from exchange.parties.actions import register_funder
 from exchange.pools.actions import create_mandate
@@ -47,6 +47,7 @@ def create(session: Session, *, services: Services, body: dict[str, Any], client
     ranks = read_tranches(body["tranches"])
     terms = read_terms(body["rules"], ranks=ranks, at="/rules")
     rules.check_currency(terms, at="/rules")
+    check_purchases(terms, at="/rules")
     funder_id, _ = register_funder(session, name=body["name"], now=at.now, entropy=services.entropy)
     mandate_id, _ = _mandate(session, services, funder_id, terms, now=at.now)
     facility = Facility(
@@ -132,6 +133,7 @@ def change_rules(
     tranches = positions.positions(session, facility_id=facility_id, until=at.today)
     terms = read_terms(body, ranks=[one.rank for one in tranches])
     rules.check_currency(terms, currency=facility.currency)
+    check_purchases(terms)
     in_force = positions.terms(session, facility_id=facility_id)
     last = select(func.max(FacilityRules.version)).where(FacilityRules.facility_id == facility_id)
     effective_on = at.today + timedelta(days=in_force.notice_days)

@@ -1,6 +1,7 @@
 """The rules of a facility as data: what counts, what it is worth, what turns it, who is paid and who loses."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from http import HTTPStatus
 from itertools import pairwise
@@ -10,6 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from exchange.errors import Fault, Refusal
+from exchange.pools.terms import Terms as MandateTerms
+from exchange.pools.terms import contradictions
 from exchange.schedules.calendars import Convention, adjust
 from exchange.schedules.schedule import Every, Unit, due_dates
 from exchange.waterfalls.orders import ALL, Leg, Order, OrderRefused, Step, read
@@ -230,6 +233,20 @@ def read_terms(data: Mapping[str, Any], *, ranks: Sequence[Rank], at: str = "") 
         placed = (Fault(one.code, f"{at}{one.pointer}", one.message, one.value) for one in faults)
         raise RulesRefused("The rules contradict themselves.", faults=tuple(placed))
     return terms
+
+
+def check_purchases(terms: Terms, *, at: str = "") -> None:
+    """Refuse (`RulesRefused`) to buy what no asset can be, or though nothing of it would ever count."""
+    wanted = msgspec.convert(terms.purchases, MandateTerms)
+    faults = contradictions(wanted)
+    for name in ("products", "recourse"):
+        bought, counts = getattr(wanted, name), getattr(terms.eligibility, name)
+        if counts and not set(bought) & set(counts):
+            message = f"none of them counts: eligibility takes {', '.join(counts)}"
+            faults.append(Fault("contradictory_limits", f"/{name}", message, list(bought)))
+    if faults:
+        placed = (replace(one, pointer=f"{at}/purchases{one.pointer}") for one in faults)
+        raise RulesRefused("The purchases contradict themselves.", faults=tuple(placed))
 
 
 def _by_rank(ranks: Sequence[Rank]) -> list[Rank]:

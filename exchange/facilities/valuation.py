@@ -8,7 +8,7 @@ v / (1 + rate x days / 360). Each step is rounded down, and what it took has a n
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 from exchange.facilities.terms import BPS, PPM, Cut, Eligibility, Limit, Terms
@@ -85,7 +85,7 @@ class Sums:
     prepaid_minor: int = 0
     late_minor: int = 0
     charged_off_minor: int = 0
-    cuts: Counter[str] = field(default_factory=Counter)
+    cuts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(CUTS, 0)))
     eligible_minor: int = 0
     counted_minor: int = 0
     ineligible: dict[str, Many] = field(default_factory=lambda: defaultdict(Many))
@@ -108,6 +108,7 @@ class Book:
     sums: Sums = field(default_factory=Sums)
     _obligors: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     _waiting: list[tuple[int, int, int, tuple[Any, ...]]] = field(default_factory=list)
+    _left: dict[tuple[str, date], int] = field(default_factory=dict)
 
     def add(self, asset: Held) -> None:
         """Count an asset."""
@@ -168,16 +169,38 @@ class Book:
 
     def _value(self, asset: Held, due_minor: int) -> int:
         left_minor = due_minor
-        for name, gone_minor in self._cuts(asset, due_minor):
-            left_minor -= gone_minor
-            self.sums.cuts[name] += gone_minor
+        for name, of, whole in self._factors(asset):
+            if of != whole:
+                rest_minor = left_minor * of // whole
+                self.sums.cuts[name] += left_minor - rest_minor
+                left_minor = rest_minor
         return left_minor
 
-    def _cuts(self, asset: Held, due_minor: int) -> Iterator[tuple[str, int]]:
-        for name, of, whole in _factors(self.terms, asset, today=self.today, stress=self.stress):
-            left_minor = due_minor * of // whole
-            yield name, due_minor - left_minor
-            due_minor = left_minor
+    def _factors(self, asset: Held) -> tuple[tuple[str, int, int], ...]:
+        """What is left of a value after each cut, as a fraction."""
+        stress = self.stress
+        pd_ppm = min(asset.pd_ppm * stress.pd_bps // BPS, PPM)
+        lgd_bps = min(asset.lgd_bps * stress.lgd_bps // BPS, BPS)
+        late, silence, stale = (
+            self._after("late", asset.due_date),
+            self._after("silence", asset.heard_on),
+            self._after("stale", asset.decided_on),
+        )
+        days = max((asset.pay_date - self.today).days + asset.days_late, 0)
+        return (
+            ("dilution", PPM - stress.dilution_ppm, PPM),
+            ("expected_loss", PPM * BPS - pd_ppm * lgd_bps, PPM * BPS),
+            ("late", late, PPM),
+            ("silence", silence, PPM),
+            ("stale", stale, PPM),
+            ("discount", BPS * YEAR_DAYS, BPS * YEAR_DAYS + self.terms.discount_bps * days),
+        )
+
+    def _after(self, name: str, day: date) -> int:
+        """What a schedule leaves after the days since then: thousands of assets share a few days."""
+        if (left_ppm := self._left.get((name, day))) is None:
+            left_ppm = self._left[name, day] = PPM - cut_ppm(getattr(self.terms, name), (self.today - day).days)
+        return left_ppm
 
     def _why_not(self, asset: Held) -> str | None:
         """The first rule that an asset breaks."""
@@ -188,19 +211,6 @@ class Book:
 def cut_ppm(cuts: Sequence[Cut], days: int) -> int:
     """What is gone after so many days."""
     return max((one.share_ppm for one in cuts if one.days <= days), default=0)
-
-
-def _factors(terms: Terms, asset: Held, *, today: date, stress: Stress) -> Iterator[tuple[str, int, int]]:
-    """What is left of a value after each cut, as a fraction."""
-    pd_ppm = min(asset.pd_ppm * stress.pd_bps // BPS, PPM)
-    lgd_bps = min(asset.lgd_bps * stress.lgd_bps // BPS, BPS)
-    yield "dilution", PPM - stress.dilution_ppm, PPM
-    yield "expected_loss", PPM * BPS - pd_ppm * lgd_bps, PPM * BPS
-    yield "late", PPM - cut_ppm(terms.late, (today - asset.due_date).days), PPM
-    yield "silence", PPM - cut_ppm(terms.silence, (today - asset.heard_on).days), PPM
-    yield "stale", PPM - cut_ppm(terms.stale, (today - asset.decided_on).days), PPM
-    days = max((asset.pay_date + timedelta(days=asset.days_late) - today).days, 0)
-    yield "discount", BPS * YEAR_DAYS, BPS * YEAR_DAYS + terms.discount_bps * days
 
 
 def _checks(rules: Eligibility, asset: Held, today: date) -> Iterator[tuple[str, bool]]:

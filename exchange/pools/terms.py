@@ -100,6 +100,12 @@ def faults_of(terms: Terms, *, effective_at: datetime | None, now: datetime) -> 
         faults.append(Fault("effective_in_past", "/effective_at", f"not before now, {now.isoformat()}", effective_at))
     if terms.currency not in MINOR_DIGITS:
         faults.append(Fault("unknown_currency", "/currency", "a currency in use, ISO 4217", terms.currency))
+    return faults + contradictions(terms)
+
+
+def contradictions(terms: Terms) -> list[Fault]:
+    """Every limit that another one, or a pool's size, leaves nothing of."""
+    faults = []
     most = (
         ("min_tenor_days", terms.min_tenor_days, "max_tenor_days", terms.max_tenor_days),
         ("min_face_minor", terms.min_face_minor, "max_face_minor", terms.max_face_minor),

@@ -37,8 +37,10 @@ FILL = """
     INSERT INTO funder VALUES ('fnd_1', 'Funder', 'dep_1', :now);
     INSERT INTO company (company_id, scheme, namespace, value, created_at)
     SELECT 'com_' || n, 'platform', 'org_1', 'company-' || n, :now FROM generate_series(1, 2001) AS n;
-    INSERT INTO mandate VALUES ('mdt_1', 1, 'fnd_1', 'open', '{}', :now);
-    INSERT INTO clearing_round VALUES ('rnd_1', :now, '', 0, 0, '{}');
+    INSERT INTO mandate VALUES ('mdt_1', 1, 'fnd_1', 'open', '{}', :now, :now);
+    INSERT INTO clearing_round (round_id, cut_off_at, seed, asset_count, matched_count, matched_face, state,
+                                finished_at)
+    VALUES ('rnd_1', :now, '', 0, 0, '{}', 'done', :now);
     INSERT INTO pool VALUES ('pol_1', 'rnd_1', 'mdt_1', 1, 'fnd_1', 'CNY', :now);
     INSERT INTO receivable (asset_id, originator_id, seller_id, obligor_id, invoice_number, product, currency,
                             face_minor, issue_date, due_date, recourse, documents, submitted_at)

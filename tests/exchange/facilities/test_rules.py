@@ -16,6 +16,7 @@ from exchange.facilities.valuation import Book, Held, Stress
 from exchange.schedules.calendars import Convention
 from exchange.schedules.daycount import DayCount
 from exchange.waterfalls.layers import Layer, Taken
+from tests.exchange.house import mandate
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "vectors" / "facilities" / "payments.json").read_text()
@@ -298,6 +299,28 @@ def test_rules_that_cannot_be(changes: dict[str, Any], code: str, pointer: str) 
     with pytest.raises(RulesRefused) as refused:
         made(**changes)
     assert [(one.code, one.pointer) for one in refused.value.faults] == [(code, pointer)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"min_tenor_days": 91, "max_tenor_days": 90}, "/min_tenor_days"),
+        ({"sectors": ["25"], "sectors_out": ["25"]}, "/sectors_out"),
+        ({"min_pool_minor": 10**15}, "/min_pool_minor"),
+        ({"products": ["equipment_lease"]}, "/products"),
+        ({"recourse": ["with"]}, "/recourse"),
+    ],
+)
+def test_purchases_that_contradict_are_named(changes: dict[str, Any], pointer: str) -> None:
+    """Limits that leave nothing of each other, and what is bought though it never counts, with their place."""
+    counts = {"products": ["receivable_factoring"], "recourse": ["without"]}
+    purchases = {name: value for name, value in mandate().items() if name not in {"name", "auto_commit"}}
+    terms.check_purchases(made(purchases=purchases, eligibility=counts))
+    with pytest.raises(RulesRefused) as refused:
+        terms.check_purchases(made(purchases=purchases | changes, eligibility=counts), at="/rules")
+    assert [(one.code, one.pointer) for one in refused.value.faults] == [
+        ("contradictory_limits", f"/rules/purchases{pointer}")
+    ]
 
 
 def test_tranches_that_cannot_be() -> None:

@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from exchange import books
 from exchange.facilities import jobs
 from tests.exchange.facilities.vehicle import (
@@ -21,9 +23,14 @@ from tests.exchange.facilities.vehicle import (
     tranches,
 )
 from tests.exchange.house import House, receipt
+from tests.exchange.pools.contention import held_back, terminate
 from tests.exchange.settlement.book import pay, rows
 
 COVER = {"name": "first", "kind": "cover", "rank": 4, "size_minor": 500_000, "rate_bps": 0, "per_loss_minor": 200_000}
+
+
+WRITTEN = ("facility_day", "books_transfers", "tranche_holding", "tranche_movement", "distribution", "pending_event")
+"""What a distribution writes, in its order; the worker is held before it writes each."""
 
 
 def close_day(house: House, facility_id: str) -> None:
@@ -37,6 +44,13 @@ def close_day(house: House, facility_id: str) -> None:
 def principals(house: House, facility_id: str) -> dict[str, tuple[int, int]]:
     """Principal and loss of each tranche."""
     return {one["name"]: (one["principal_minor"], one["lost_minor"]) for one in shown(house, facility_id)["tranches"]}
+
+
+def state(house: House, facility_id: str) -> tuple[Any, ...]:
+    """All that a distribution changes."""
+    purses = [purse(house, facility_id, path) for path in (books.funder_cash, books.facility_reserve)]
+    paid = shown(house, facility_id, "/distributions")["items"]
+    return cash(house, SENIOR), cash(house, MEZZANINE), purses, principals(house, facility_id), paid
 
 
 def test_life(market: House) -> None:
@@ -171,6 +185,29 @@ def test_two_workers_run_one_payment_date(market: House) -> None:
     assert cash(market, SENIOR) - before == paid > 0
     mine = market.funders[SENIOR].get(f"/v1/facilities/{facility_id}/distributions")["items"]
     assert sum(part["amount_minor"] for one in mine for part in one["own"]) == paid
+
+
+def test_a_worker_killed_in_a_distribution_pays_nobody_half(market: House) -> None:
+    """Killed before the money, before the movements, before the record: nothing of it is there; run again, it is."""
+    facility_id = open_facility(market)
+    buys(market, facility_id, 1)
+    market.schedule = {}
+    market.move(12, days=40)
+    before = state(market, facility_id)
+    for lock in ("SELECT FROM books_balances FOR UPDATE", *(f"LOCK TABLE {table} IN SHARE MODE" for table in WRITTEN)):
+        with held_back(market.services, lock, lambda: close_day(market, facility_id)) as (worker,):
+            terminate(market.services)
+            assert isinstance(worker.exception(timeout=10), OperationalError), lock
+        check(market)
+        assert state(market, facility_id) == before, lock
+    close_day(market, facility_id)
+    market.only(*ROOMS)
+    paid = shown(market, facility_id, "/distributions")["items"]
+    assert [one["state"] for one in paid] == ["warehousing"] * len(paid)
+    got = sum(line["amount_minor"] for one in paid for line in one["payments"] if line["due"] == "senior_interest")
+    assert cash(market, SENIOR) - before[0] == got > 0
+    close_day(market, facility_id)
+    assert cash(market, SENIOR) - before[0] == got, "a second run pays nothing"
 
 
 def test_rules_wait_while_money_leaves(market: House) -> None:
