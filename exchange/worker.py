@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from exchange import jobs
 from exchange.callbacks import actions as callbacks
+from exchange.callbacks import jobs as callback_jobs
 from exchange.callbacks.delivery import Courier
 from exchange.clock import system_now
 from exchange.collections import jobs as collections
@@ -93,12 +94,15 @@ HANDLERS: dict[str, Handler] = {
     "collections.follow": collections.follow,
     "collections.step": collections.step,
     "collections.step_cases": collections.step_cases,
+    "callbacks.close_days": callback_jobs.close_days,
+    "callbacks.close_stream": callback_jobs.close_stream,
     "reconciliation.reconcile": reconciliation.reconcile,
     "reconciliation.go_on": reconciliation.go_on,
 }
 
 SCHEDULE: dict[str, str] = {
     "receivables.deem": "10 0 * * *",
+    "callbacks.close_days": "20 0,6 * * *",
     "models.keep_up": "0 2 * * *",
     "parties.forget": "30 3 * * *",
     "pools.round": "0 10 * * *",
@@ -274,7 +278,7 @@ def _recorded(services: Services, *, stop: threading.Event) -> bool:
 
 def _published(services: Services) -> int:
     with services.database.transaction() as session:
-        count = callbacks.publish(session, entropy=services.entropy, now=system_now())
+        count = callbacks.publish(session, services=services, now=system_now())
         if count:
             jobs.wake(session, Wakes.MAIL)
         return count

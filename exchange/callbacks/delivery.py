@@ -15,31 +15,36 @@ from typing import Any, Self
 
 import structlog
 from sqlalchemy import bindparam, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from exchange.callbacks import rules
-from exchange.callbacks.actions import open_secret
-from exchange.callbacks.models import CallbackEndpoint, Delivery, FunderEvent
+from exchange.callbacks import events, rules
+from exchange.callbacks.actions import open_secret, tell
+from exchange.callbacks.models import CallbackAttempt, CallbackEndpoint, Delivery, FunderEvent, StreamHead
 from exchange.callbacks.rules import Attempt, BadEndpointUrl
 from exchange.callbacks.transport import Channel
 from exchange.clock import system_now
+from exchange.db import copy_rows
+from exchange.ids import new_id
 from exchange.services import Services
+from ledger.canonical import canonical_bytes
 
 LANES = 16
 LEASE = timedelta(seconds=30)
 """Longer than a lane takes: its time, one attempt more, and the recording."""
 LANE_SECONDS = 5.0
 LETTERS = 100
+MILLISECOND = timedelta(milliseconds=1)
 PAUSE_SECONDS = 0.25
+ATTEMPTS = ("funder_id", "event_id", "sequence", "at", "milliseconds", "status", "error")
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One event to send; `attempts` were made before."""
+    """One event to send; `attempts` were made before. What has no place in the stream has no sequence."""
 
-    sequence: int
+    sequence: int | None
     event_id: str
     body: bytes
     attempts: int
@@ -51,10 +56,14 @@ class Lane:
 
     funder_id: str
     url: str
-    secret: bytes
+    secrets: Sequence[bytes]
     failing_since: datetime | None
     leased_until: datetime
     letters: Sequence[Letter]
+    minute_at: datetime | None = None
+    in_minute: int = 0
+    per_minute: int | None = None
+    heartbeat_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ class Sent:
     letter: Letter
     attempt: Attempt
     at: datetime
+    milliseconds: int = 0
 
 
 class Courier:
@@ -119,7 +129,7 @@ class Courier:
             sent.append(self._send(lane, letter))
             if not sent[-1].attempt.delivered or self._closing or time.monotonic() > end:
                 break
-        self._services.database.run(lambda session: record(session, lane=lane, sent=sent))
+        self._services.database.run(lambda session: record(session, services=self._services, lane=lane, sent=sent))
         return len(sent)
 
     def _send(self, lane: Lane, letter: Letter) -> Sent:
@@ -134,7 +144,7 @@ class Courier:
                 letter.body,
                 event_id=letter.event_id,
                 timestamp=timestamp,
-                secret=lane.secret,
+                secrets=lane.secrets,
                 private_key=self._services.keyring.callback_key,
             ),
         }
@@ -142,7 +152,8 @@ class Courier:
             attempt = self._channel(lane).post(letter.body, headers=headers)
         except (BadEndpointUrl, rules.AddressNotAllowed) as refusal:  # the operator allows less than before
             attempt = Attempt(error=refusal.detail)
-        return Sent(letter, attempt, system_now())
+        at = system_now()
+        return Sent(letter, attempt, at, round((at - now) / MILLISECOND))
 
     def _channel(self, lane: Lane) -> Channel:
         url, channel = self._channels.get(lane.funder_id, (None, None))
@@ -178,7 +189,11 @@ def claim(services: Services, *, lanes: int, limit: int) -> list[Lane]:
             CallbackEndpoint.disabled_at.is_(None),
             or_(CallbackEndpoint.leased_until.is_(None), CallbackEndpoint.leased_until <= now),
             or_(CallbackEndpoint.rests_until.is_(None), CallbackEndpoint.rests_until <= now),
-            select(Delivery.sequence).where(*due).exists(),
+            or_(
+                select(Delivery.sequence).where(*due).exists(),
+                CallbackEndpoint.beat_due_at <= now,
+                CallbackEndpoint.example.is_not(None),
+            ),
         )
         .order_by(CallbackEndpoint.leased_until.nulls_first(), CallbackEndpoint.funder_id)
         .limit(lanes)
@@ -191,19 +206,28 @@ def claim(services: Services, *, lanes: int, limit: int) -> list[Lane]:
         return [_lane(services, session, endpoint=endpoint, now=now, limit=limit) for endpoint in endpoints]
 
 
-def record(session: Session, *, lane: Lane, sent: Sequence[Sent]) -> None:
+def record(session: Session, *, services: Services, lane: Lane, sent: Sequence[Sent]) -> None:
     """Write down what came of a lane, of which only the last letter can have failed, and end its lease."""
-    rows = [_delivery_values(one) for one in sent]
-    statement = (
-        update(Delivery)
-        .where(
-            Delivery.funder_id == lane.funder_id,
-            Delivery.sequence == bindparam("key"),
-            Delivery.delivered_at.is_(None),
+    rows = [_delivery_values(one) for one in sent if one.letter.sequence is not None]
+    if rows:
+        statement = (
+            update(Delivery)
+            .where(
+                Delivery.funder_id == lane.funder_id,
+                Delivery.sequence == bindparam("key"),
+                Delivery.delivered_at.is_(None),
+            )
+            .values({name: bindparam(name) for name in rows[0] if name != "key"})
         )
-        .values({name: bindparam(name) for name in rows[0] if name != "key"})
+        session.connection().execute(statement, rows)
+    attempts = (
+        (
+            *(lane.funder_id, one.letter.event_id, one.letter.sequence),
+            *(one.at, one.milliseconds, one.attempt.status, one.attempt.error),
+        )
+        for one in sent
     )
-    session.connection().execute(statement, rows)
+    copy_rows(session, CallbackAttempt.__tablename__, ATTEMPTS, attempts)
     # Once the lease has ended or the endpoint was put anew, the endpoint is not ours to judge.
     disabled = session.scalar(
         update(CallbackEndpoint)
@@ -214,9 +238,37 @@ def record(session: Session, *, lane: Lane, sent: Sequence[Sent]) -> None:
     )
     if disabled is not None:
         log.warning("callbacks disabled", funder_id=lane.funder_id, reason=disabled)
+        since = lane.failing_since or system_now()
+        data = {"url": lane.url, "reason": disabled, "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
+        now = services.clock.now(session)
+        tell(session, funder_id=lane.funder_id, type="endpoint.disabled", data=data, pending_id=None, now=now)
 
 
 def _lane(services: Services, session: Session, *, endpoint: CallbackEndpoint, now: datetime, limit: int) -> Lane:
+    sealed = [endpoint.secret_sealed]
+    if endpoint.previous_sealed is not None and endpoint.previous_until is not None and endpoint.previous_until > now:
+        sealed.append(endpoint.previous_sealed)
+    minute_at, in_minute = endpoint.minute_at, endpoint.in_minute
+    if minute_at is None or now >= minute_at + rules.MINUTE:
+        minute_at, in_minute = now, 0
+    left = None if endpoint.per_minute is None else max(endpoint.per_minute - in_minute, 0)
+    letters = _due(session, endpoint=endpoint, now=now, limit=limit if left is None else min(limit, left))
+    return Lane(
+        funder_id=endpoint.funder_id,
+        url=endpoint.url,
+        secrets=[open_secret(services.keyring, sealed=one, funder_id=endpoint.funder_id) for one in sealed],
+        failing_since=endpoint.failing_since,
+        leased_until=now + LEASE,
+        letters=[*letters, *_loose(services, session, endpoint=endpoint, now=now)],
+        per_minute=endpoint.per_minute,
+        heartbeat_seconds=endpoint.heartbeat_seconds,
+        minute_at=minute_at,
+        in_minute=in_minute,
+    )
+
+
+def _due(session: Session, *, endpoint: CallbackEndpoint, now: datetime, limit: int) -> list[Letter]:
+    """What is due, in the order of the stream; if order is asked for, nothing of an asset of which something waits."""
     query = (
         select(FunderEvent.sequence, FunderEvent.event_id, FunderEvent.body, Delivery.attempts)
         .join(
@@ -231,14 +283,37 @@ def _lane(services: Services, session: Session, *, endpoint: CallbackEndpoint, n
         .order_by(Delivery.sequence)
         .limit(limit)
     )
-    return Lane(
-        funder_id=endpoint.funder_id,
-        url=endpoint.url,
-        secret=open_secret(services.keyring, sealed=endpoint.secret_sealed, funder_id=endpoint.funder_id),
-        failing_since=endpoint.failing_since,
-        leased_until=now + LEASE,
-        letters=[Letter(*row) for row in session.execute(query)],
-    )
+    if endpoint.ordered:
+        before = aliased(Delivery)
+        waits = select(before.sequence).where(
+            before.funder_id == Delivery.funder_id,
+            before.asset_id == Delivery.asset_id,
+            before.sequence < Delivery.sequence,
+            before.delivered_at.is_(None),
+            before.next_attempt_at > now,
+        )
+        query = query.where(~waits.exists())
+    return [Letter(*row) for row in session.execute(query)]
+
+
+def _loose(services: Services, session: Session, *, endpoint: CallbackEndpoint, now: datetime) -> list[Letter]:
+    """An example that was asked for, and the heartbeat: how far the stream has come, so that silence is not loss."""
+    wanted: list[tuple[str, bytes]] = []
+    if endpoint.example is not None:
+        wanted.append((endpoint.example, canonical_bytes(events.example(endpoint.example))))
+    if endpoint.beat_due_at is not None and endpoint.beat_due_at <= now:
+        head = session.get(StreamHead, endpoint.funder_id)
+        data = {"last_sequence": head.sequence if head else 0, "last_digest": head.digest.hex() if head else None}
+        wanted.append((events.HEARTBEAT, canonical_bytes(data)))
+    return [
+        Letter(
+            sequence=None,
+            event_id=new_id("msg", now=now, entropy=services.entropy, purpose=f"{endpoint.funder_id}/{kind}/{now}"),
+            body=rules.loose_body(kind, data=data, now=now),
+            attempts=0,
+        )
+        for kind, data in wanted
+    ]
 
 
 def _delivery_values(sent: Sent) -> dict[str, Any]:
@@ -258,16 +333,25 @@ def _delivery_values(sent: Sent) -> dict[str, Any]:
 
 
 def _endpoint_values(lane: Lane, sent: Sequence[Sent]) -> dict[str, Any]:
-    last = sent[-1]
-    values = dict.fromkeys(("failing_since", "rests_until", "disabled_at", "disabled_reason"), None)
+    """What the endpoint is after a lane: rests after a failure and when its minute is full."""
+    if not sent:  # what is due waits for something of the same asset
+        now = system_now()
+        return {"leased_until": now, "rests_until": now + rules.SHORTEST_REST}
+    last, at = sent[-1], sent[-1].at
+    beat = None if lane.heartbeat_seconds is None else at + timedelta(seconds=lane.heartbeat_seconds)
+    loose = any(one.letter.sequence is None for one in sent)
+    values: dict[str, Any] = dict.fromkeys(("failing_since", "rests_until", "disabled_at", "disabled_reason"))
+    values |= {"leased_until": at, "minute_at": lane.minute_at, "in_minute": lane.in_minute + len(sent)}
+    values |= {"beat_due_at": beat, "example": None} if loose else {}
+    if lane.per_minute is not None and lane.minute_at is not None and values["in_minute"] >= lane.per_minute:
+        values["rests_until"] = lane.minute_at + rules.MINUTE
     if last.attempt.delivered:
-        return {**values, "leased_until": last.at}
-    since = last.at if len(sent) > 1 or lane.failing_since is None else lane.failing_since
-    reason = rules.reason_to_disable(last.attempt, failing_since=since, now=last.at)
-    return {
-        "leased_until": last.at,
+        return values
+    since = at if len(sent) > 1 or lane.failing_since is None else lane.failing_since
+    reason = rules.reason_to_disable(last.attempt, failing_since=since, now=at)
+    return values | {
         "failing_since": since,
-        "rests_until": last.at + rules.rest(failing_since=since, now=last.at),
-        "disabled_at": None if reason is None else last.at,
+        "rests_until": max(values["rests_until"] or at, at + rules.rest(failing_since=since, now=at)),
+        "disabled_at": None if reason is None else at,
         "disabled_reason": reason,
     }

@@ -110,11 +110,13 @@ DATA: dict[str, str] = {
     "alarm.raised": _ALARM,
     "alarm.cleared": _ALARM,
     **{f"settlement.{step}": _MONEY for step in _STEPS},
-    "settlement.price_paid": "offer_id payment_id end_to_end_id currency amount_minor effective_date",
+    "settlement.price_paid": "offer_id currency amount_minor effective_date",
     "settlement.day_closed": "business_date events first_sequence last_sequence digest csv_digest",
     "endpoint.disabled": "url reason since",
 }
 """The fields by type: `?` may be missing, `/null` may be null."""
+
+_DIGESTS = ("digest", "csv_digest", "last_digest")
 
 HEARTBEAT = "stream.heartbeat"
 """No event: it has no place in the stream, and says how far the stream has come."""
@@ -131,6 +133,27 @@ def schema(kind: str) -> dict[str, Any]:
         if not word.endswith("?"):
             required.append(name)
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def example(kind: str) -> dict[str, Any]:
+    """Data of the right form, and of no meaning."""
+    return {name: _sample(name, field) for name, field in schema(kind)["properties"].items()}
+
+
+def _sample(name: str, field: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    if "anyOf" in field:
+        return None
+    if "enum" in field:
+        return field["enum"][0]
+    if field["type"] == "object":
+        return {one: _sample(one, _field(one)) for one in field.get("required", ())}
+    if field["type"] == "array":
+        return [_sample(name, field["items"])]
+    if field["type"] == "integer":
+        return 1
+    formats = {"date": "2026-01-31", "date-time": "2026-01-31T00:00:00Z"}
+    known = {"currency": "CNY", "commodity": "CNY/2", "account": "cash"} | dict.fromkeys(_DIGESTS, "0" * 64)
+    return known.get(name) or formats.get(field.get("format", ""), f"{name}-example")
 
 
 def _field(name: str) -> dict[str, Any]:

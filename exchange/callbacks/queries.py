@@ -1,12 +1,25 @@
 """Streams and deliveries as funders, operator and console see them. Moments of delivery are machine time."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BindParameter, ScalarSelect, func, or_, select
+from sqlalchemy import BindParameter, ScalarSelect, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from exchange.callbacks.models import CallbackEndpoint, Delivery, FunderEvent, OutboxRow, StreamHead
+from exchange.callbacks.models import CallbackAttempt, CallbackEndpoint, Delivery, FunderEvent, OutboxRow, StreamHead
+
+A_DAY = timedelta(days=1)
+STATISTICS = text("""
+    SELECT count(*) AS attempts, count(*) FILTER (WHERE taken) AS delivered,
+           count(*) FILTER (WHERE NOT taken) AS failed,
+           round(percentile_cont(0.5) WITHIN GROUP (ORDER BY milliseconds))::integer AS median_milliseconds,
+           round(percentile_cont(0.99) WITHIN GROUP (ORDER BY milliseconds))::integer AS p99_milliseconds
+    FROM (
+        SELECT milliseconds, coalesce(status BETWEEN 200 AND 299, false) AS taken FROM callback_attempt
+        WHERE funder_id = :funder_id AND at >= :since
+    ) AS attempt
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,11 @@ class EndpointView:
     disabled_reason: str | None
     last_sequence: int
     undelivered: int
+    held: int
+    heartbeat_seconds: int | None
+    per_minute: int | None
+    ordered: bool
+    statistics: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +111,15 @@ def totals(session: Session) -> Totals:
     return Totals(*map(int, session.execute(select(published, delivered, failing)).one()))
 
 
-def endpoint(session: Session, *, funder_id: str) -> EndpointView | None:
-    """The funder's endpoint, if it has one."""
+def endpoint(session: Session, *, funder_id: str, now: datetime) -> EndpointView | None:
+    """The funder's endpoint at the machine time `now`, if it has one."""
     row = session.get(CallbackEndpoint, funder_id)
     if row is None:
         return None
     head = session.scalar(select(StreamHead.sequence).where(StreamHead.funder_id == funder_id)) or 0
-    taken = select(func.count()).where(Delivery.funder_id == funder_id, Delivery.delivered_at.is_not(None))
+    open_ones = select(func.count()).where(Delivery.funder_id == funder_id, Delivery.delivered_at.is_(None))
+    last = select(func.coalesce(func.max(Delivery.sequence), 0)).where(Delivery.funder_id == funder_id)
+    undelivered = session.execute(open_ones).scalar_one() + head - session.execute(last).scalar_one()
     return EndpointView(
         url=row.url,
         created_at=row.created_at,
@@ -107,8 +127,34 @@ def endpoint(session: Session, *, funder_id: str) -> EndpointView | None:
         disabled_at=row.disabled_at,
         disabled_reason=row.disabled_reason,
         last_sequence=head,
-        undelivered=head - session.execute(taken).scalar_one(),
+        undelivered=undelivered,
+        held=0 if row.disabled_at is None else undelivered,
+        heartbeat_seconds=row.heartbeat_seconds,
+        per_minute=row.per_minute,
+        ordered=row.ordered,
+        statistics=dict(session.execute(STATISTICS, {"funder_id": funder_id, "since": now - A_DAY}).mappings().one()),
     )
+
+
+def attempts(
+    session: Session, *, funder_id: str, sequence: int | None, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """The requests to a funder's endpoint (of one event, if named), the newest first, before that attempt."""
+    query = select(
+        CallbackAttempt.attempt_id,
+        CallbackAttempt.event_id,
+        CallbackAttempt.sequence,
+        CallbackAttempt.at,
+        CallbackAttempt.milliseconds,
+        CallbackAttempt.status,
+        CallbackAttempt.error,
+    ).where(CallbackAttempt.funder_id == funder_id)
+    if sequence is not None:
+        query = query.where(CallbackAttempt.sequence == sequence)
+    if before is not None:
+        query = query.where(CallbackAttempt.attempt_id < before)
+    query = query.order_by(CallbackAttempt.attempt_id.desc()).limit(limit)
+    return [dict(row) for row in session.execute(query).mappings()]
 
 
 def feed(session: Session, *, funder_id: str, after: int, limit: int) -> list[FeedItem]:

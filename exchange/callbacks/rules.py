@@ -4,20 +4,57 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.callbacks import events
 from exchange.errors import Fault, Refusal
+from exchange.paging import BadCursor
 from exchange.settings import Network
 
 EVENT_TYPES = frozenset(events.DATA)
+PUBLISHER_LOCK = 0x63616C6C  # "call": one publisher at a time
+MINUTE = timedelta(minutes=1)
+DAY_CLOSED = "settlement.day_closed"
+TITLE = "title"
+STEPS = {
+    ("ofr", "hold"): "reserved",
+    ("bid", "hold"): "reserved",
+    ("ofr", "purchase"): "purchased",
+    ("trd", ""): "traded",
+    ("rcp", "receipt"): "collected",
+    ("rcp", "reversal"): "reversed",
+    ("ast", "credit"): "diluted",
+    ("ast", "charge_off"): "charged_off",
+    ("ast", "write_off"): "written_off",
+    ("ast", "recourse"): "recourse_claimed",
+    ("ast", "debt"): "recourse_paid",
+    ("ast", "repurchase"): "repurchased",
+    ("pay", "proposed"): "payout_taken",
+    ("pay", "paid"): "payout_paid",
+    ("pay", "back"): "payout_back",
+    ("pay", "returned"): "payout_returned",
+    ("fac", "distribution"): "distributed",
+    ("fac", "loss"): "written_off",
+    ("cll", ""): "capital_paid_in",
+}
+"""The step of a transfer, by what its key begins with and names next."""
+REFERENCES = {
+    "ast_": "asset_id",
+    "bid_": "bid_id",
+    "ofr_": "offer_id",
+    "pay_": "payment_id",
+    "rcp_": "receipt_id",
+    "trd_": "trade_id",
+}
 MAX_DATA_BYTES = 19_000
 """Leaves the envelope room under the 20 kB that Standard Webhooks sets for a body."""
 
@@ -99,12 +136,86 @@ class Attempt:
         return self.status is not None and HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a transfer did to one account; all titles of a funder are one, in the unit `title`."""
+
+    path: str
+    unit: str
+    amount_minor: int
+    moves: int
+    balance_minor: int
+
+    @property
+    def funder_id(self) -> str | None:
+        """Whose account it is, if a funder's."""
+        words = self.path.split("/")
+        return words[1] if words[0] == "funder" else None
+
+    def account_of(self, funder_id: str) -> str | None:
+        """The account among those of this funder, if it is one."""
+        return self.path.removeprefix(f"funder/{funder_id}/") if self.funder_id == funder_id else None
+
+
 def check_event(kind: str, *, data: bytes) -> None:
     """Refuse an event of an unknown type (`UnknownEventType`) or too much `data` (`EventTooLarge`)."""
     if kind not in EVENT_TYPES:
         raise UnknownEventType(f"{kind!r} is not one of {', '.join(sorted(EVENT_TYPES))}.")
     if len(data) > MAX_DATA_BYTES:
         raise EventTooLarge("Name the things and let the funder read them.", size=len(data), limit=MAX_DATA_BYTES)
+
+
+def is_settlement(kind: str) -> bool:
+    """Whether an event tells of money or title, and is to be acknowledged."""
+    return kind.startswith("settlement.") and kind != DAY_CLOSED
+
+
+def settlement_type(key: str, memo: str, legs: Sequence[Moved], funder_id: str) -> str:
+    """The event that tells of a transfer, by the key under which its room posted it."""
+    words = key.split("/")
+    step = "released" if words[-1] in {"void", "expiry"} else _step(key[:3], words[1:2])
+    if step == "collected" and memo == "receipt deposited":
+        step = "deposited"
+    elif step == "collected" and any(leg.account_of(funder_id) == "losses" and leg.amount_minor < 0 for leg in legs):
+        step = "recovered"
+    return f"settlement.{step}"
+
+
+def _step(prefix: str, named: Sequence[str]) -> str:
+    return STEPS.get((prefix, named[0] if named else "")) or STEPS.get((prefix, ""), "posted")
+
+
+def references(key: str) -> dict[str, str]:
+    """What a transfer's key names, as events name it."""
+    of = key.partition("/")[0]
+    found = {REFERENCES[of[:4]]: of} if of[:4] in REFERENCES else {}
+    return found | ({"end_to_end_id": of} if "payment_id" in found else {})
+
+
+def moved_data(legs: Sequence[Moved], *, funder_id: str) -> dict[str, Any]:
+    """What a transfer moved on one funder's accounts; if no other funder is in it, what sellers and fees got too."""
+    own = [(account, leg) for leg in legs if (account := leg.account_of(funder_id)) is not None]
+    data: dict[str, Any] = {
+        "legs": [
+            {
+                "account": account,
+                "commodity": leg.unit,
+                "amount_minor": leg.amount_minor,
+                "balance_minor": leg.balance_minor,
+            }
+            for account, leg in own
+            if leg.unit != TITLE
+        ]
+    }
+    for _, leg in own:
+        if leg.unit == TITLE:
+            data["title"] = {"moves": leg.moves, "amount_minor": leg.amount_minor}
+    if len({leg.funder_id for leg in legs if leg.funder_id}) == 1:
+        sellers_minor = sum(leg.amount_minor for leg in legs if leg.path.startswith("seller/"))
+        fees_minor = sum(leg.amount_minor for leg in legs if leg.path == "exchange/fees")
+        data |= {"seller_minor": sellers_minor} if sellers_minor else {}
+        data |= {"fees_minor": fees_minor} if fees_minor else {}
+    return data
 
 
 def event_body(
@@ -119,13 +230,19 @@ def event_body(
 
 
 def signature_header(
-    body: bytes, *, event_id: str, timestamp: int, secret: bytes, private_key: Ed25519PrivateKey
+    body: bytes, *, event_id: str, timestamp: int, secrets: Sequence[bytes], private_key: Ed25519PrivateKey
 ) -> str:
-    """`webhook-signature` (Standard Webhooks 1.0): HMAC-SHA256 as `v1`, Ed25519 as `v1a`."""
+    """`webhook-signature` (Standard Webhooks 1.0): HMAC-SHA256 under each secret as `v1`, Ed25519 as `v1a`."""
     message = f"{event_id}.{timestamp}.".encode() + body
-    shared = base64.b64encode(hmac.digest(secret, message, "sha256")).decode()
+    shared = [base64.b64encode(hmac.digest(secret, message, "sha256")).decode() for secret in secrets]
     public = base64.b64encode(private_key.sign(message)).decode()
-    return f"v1,{shared} v1a,{public}"
+    return " ".join([*(f"v1,{one}" for one in shared), f"v1a,{public}"])
+
+
+def loose_body(kind: str, *, data: bytes, now: datetime) -> bytes:
+    """The bytes of what has no place in the stream, a heartbeat or an example: JCS without sequence and link."""
+    moment = now.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return b'{"data":' + data + f',"timestamp":"{moment}","type":"{kind}"}}'.encode()
 
 
 def secret_text(secret: bytes) -> str:
@@ -225,6 +342,11 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 def _is_number(label: str) -> bool:
     """Whether some resolver would read a host that ends so as an IPv4 address (WHATWG URL, section 3.5)."""
     return re.fullmatch(r"[0-9]+|0x[0-9a-f]*", label) is not None
+
+
+def bad_place(text: str) -> BadCursor:
+    """The refusal of a cursor whose moment is none."""
+    return BadCursor("The cursor cannot be read.", faults=(Fault("bad_cursor", "/after", "no moment", text),))
 
 
 def _bad_url(url: str, message: str) -> BadEndpointUrl:

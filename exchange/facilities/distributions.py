@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.facilities import rules
 from exchange.facilities.capital import Step, move
@@ -233,6 +234,7 @@ def _tell(
     body |= {"payment_date": row["payment_date"].isoformat(), "effective_date": at.today.isoformat()}
     body["paid"] = [{"tranche": name, "kind": kind, "amount_minor": sums[name, kind]} for name, kind in sorted(sums)]
     (pending_id,) = record_many(session, facts=[Fact(facility.facility_id, "facility.distributed", body)], now=at.now)
+    prove(session, proofs=[Proof(f"{facility.facility_id}/distribution/{row['payment_date']}", pending_id)])
     data = body | {"facility_id": facility.facility_id}
     notices = [
         Notice(funder_id, "facility.distributed", data | {"own": parts}, pending_id)

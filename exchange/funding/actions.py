@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books, jobs
 from exchange.callbacks.actions import tell
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.errors import NotFound
 from exchange.funding import rules
@@ -139,6 +140,7 @@ def purchase(session: Session, *, offer_id: str, today: date, now: datetime) -> 
     holders = sorted({asset.holder_id for asset in assets})
     jobs.enqueue(session, job=DEBTS_JOB, payload={"company_ids": holders})
     data = _settled(offer, pool, assets, today)
+    prove(session, proofs=[Proof(data["transfer"], pending[-1], ids[0] if len(ids) == 1 else None)])
     tell(
         session,
         funder_id=offer.funder_id,

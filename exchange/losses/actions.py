@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.losses import rules
 from exchange.registry.actions import Fact, record_many
@@ -103,6 +104,7 @@ def _claim(session: Session, owed: Sequence[NewDebt], *, today: date, now: datet
     ]
     facts = [Fact(debt.asset_id, "asset.recourse_claimed", body) for debt, body in zip(owed, bodies, strict=True)]
     pending = record_many(session, facts=facts, now=now)
+    prove(session, proofs=map(Proof, [_recourse(debt, today).key for debt in owed], pending))
     notices = [
         Notice(debt.creditor_id, "recourse.claimed", body | {"asset_id": debt.asset_id}, pending_id)
         for debt, body, pending_id in zip(owed, bodies, pending, strict=True)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books
 from exchange.callbacks.actions import tell, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.errors import NotFound
 from exchange.ids import new_id
@@ -144,4 +145,5 @@ def _do(session: Session, row: Repurchase, position: Position, price_minor: int,
     books.open_for(session, legs=[leg for transfer in taken.transfers for leg in transfer.legs])
     post(session.connection(), transfers=taken.transfers, now=now)
     pending = record_many(session, facts=taken.facts, now=now)
+    prove(session, proofs=map(Proof, [one.key for one in taken.transfers], pending))
     tell_many(session, notices=taken.notices(pending), now=now)

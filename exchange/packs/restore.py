@@ -124,6 +124,7 @@ def _check_target(session: Session, pack: Pack) -> None:
 def _restore(session: Session, pack: Pack, *, step: Step) -> None:
     _append_log(session, pack, step=step)
     with raw_cursor(session) as cursor:
+        cursor.execute("SET LOCAL exchange.restoring = 'on'")  # what the legs tell was told, or waits in the pack
         cursor.execute("CREATE TEMP TABLE pack_line (line json NOT NULL) ON COMMIT DROP")
         cursor.execute("CREATE TEMP TABLE pack_record (line json NOT NULL) ON COMMIT DROP")
         _stage(cursor, pack, tables.RECORDS, into="pack_record", step=step)

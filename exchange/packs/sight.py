@@ -312,7 +312,16 @@ FILES = {
         SELECT funder_id, sequence, event_id, body, digest, recorded_at FROM funder_event WHERE funder_id = %(funder)s
     """,
     "funder_stream_head": """
-        SELECT funder_id, sequence, digest FROM funder_stream_head WHERE funder_id = %(funder)s
+        SELECT funder_id, sequence, digest, settled_until FROM funder_stream_head WHERE funder_id = %(funder)s
+    """,
+    "settlement": """
+        SELECT funder_id, sequence, transfer_id, type, log_index, business_date, recorded_at, answer, reason,
+               CASE WHEN answered_by IS NOT NULL THEN 'withheld' END AS answered_by, answered_at
+        FROM settlement WHERE funder_id = %(funder)s
+    """,
+    "settlement_day": """
+        SELECT funder_id, business_date, closing, events, digest, csv_digest, closed_at
+        FROM settlement_day WHERE funder_id = %(funder)s
     """,
     "asset_event": """
         SELECT asset_id, sequence, kind, log_index AS pending_id, log_index, recorded_at

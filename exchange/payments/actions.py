@@ -17,6 +17,7 @@ from exchange.errors import Fault, InvalidRequest
 from exchange.ids import new_id
 from exchange.payments import queries, rules
 from exchange.payments.models import Payment, PaymentPolicy, PaymentStep, PayoutAccount
+from exchange.payments.money import paid_with
 from exchange.payments.rules import Creditor, InsufficientCash, Kind, NoPayoutAccount, Policy
 from exchange.services import Services
 from ledger.books import InsufficientFunds, Leg, Reversal, Transfer, balances, post, reverse
@@ -185,6 +186,7 @@ def move_many(session: Session, *, moves: Sequence[Move], now: datetime) -> None
     session.flush()
     copy_rows(session, PaymentStep.__tablename__, STEPS, steps)
     _tell(session, [(move.payment, move.reason) for move in last.values()], now=now)
+    _tell_paid(session, [move for move in last.values() if move.to is State.PAID], now=now)
 
 
 def close_account(
@@ -281,6 +283,21 @@ def _tell(session: Session, payments: Iterable[tuple[Payment, str | None]], *, n
                 "reason": reason,
             }
             notices.append(Notice(payment.party_id, f"payment.{payment.state}", data))
+    tell_many(session, notices=notices, now=now)
+
+
+def _tell_paid(session: Session, moves: Iterable[Move], *, now: datetime) -> None:
+    """Tell each funder that the price of a purchase is out at the seller's."""
+    notices = []
+    for move in moves:
+        one = move.payment
+        if one.kind != Kind.PRICE or one.party_id is None:
+            continue
+        bought = paid_with(session, payment_id=one.payment_id, seller_id=one.party_id, currency=one.currency)
+        for offer_id, funder_id, amount_minor in bought:
+            data = {"offer_id": offer_id, "currency": one.currency, "amount_minor": amount_minor}
+            data |= {"effective_date": move.effective_date.isoformat()}
+            notices.append(Notice(funder_id, "settlement.price_paid", data))
     tell_many(session, notices=notices, now=now)
 
 

@@ -56,6 +56,28 @@ PAID_OUT = text("""
     WHERE out_minor >= until.minor ORDER BY version LIMIT 1
 """)
 """What went out of a seller's cash first was first to come in: the entry that takes out the last of a purchase."""
+PAID_WITH = text("""
+    WITH entry AS (
+        SELECT entry.version, entry.amount_minor, transfer.key, payment.payment_id
+        FROM books_accounts AS account
+        JOIN books_entries AS entry USING (account_id)
+        JOIN books_transfers AS transfer USING (transfer_id)
+        LEFT JOIN payment ON transfer.key = payment.payment_id || '/proposed'
+        WHERE account.path = :path AND account.commodity = :commodity
+          AND transfer.key NOT LIKE 'pay\\_%/back' AND transfer.key NOT LIKE 'pay\\_%/returned'
+          AND coalesce(payment.state, '') NOT IN ('failed', 'cancelled', 'returned')
+    ), came AS (
+        SELECT key, amount_minor, sum(amount_minor) OVER (ORDER BY version) AS until FROM entry WHERE amount_minor > 0
+    ), gone AS (
+        SELECT payment_id, amount_minor, sum(-amount_minor) OVER (ORDER BY version) AS out_minor
+        FROM entry WHERE amount_minor < 0
+    )
+    SELECT offer_id, offer.funder_id, came.amount_minor FROM gone
+    JOIN came ON until > out_minor + gone.amount_minor AND until <= out_minor
+    JOIN offer ON came.key = offer_id || '/purchase'
+    WHERE payment_id = :payment ORDER BY offer_id
+""")
+"""The purchases of which this payment took out the last, first in first out."""
 CAME_IN = text("""
     SELECT receipt_id, value_date, amount_minor, applied_minor, reversed_on FROM (
         SELECT receipt_id, value_date, amount_minor, applied_minor, reversed_on FROM receipt
@@ -105,6 +127,12 @@ def legs(session: Session, *, asset_id: str, funder_id: str | None) -> dict[str,
         "receipts": received,
         "advices": said,
     }
+
+
+def paid_with(session: Session, *, payment_id: str, seller_id: str, currency: str) -> list[tuple[str, str, int]]:
+    """The purchases (offer, funder, price in minor units) whose price is out at the seller's with this payment."""
+    asked = {"path": books.seller_cash(seller_id), "commodity": commodity(currency), "payment": payment_id}
+    return [tuple(row) for row in session.execute(PAID_WITH, asked)]
 
 
 def _nobody(unit: str) -> dict[str, Any]:

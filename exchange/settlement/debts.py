@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books, jobs
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.db import copy_rows
 from exchange.registry.actions import Fact, record_many
@@ -147,7 +148,7 @@ def collect(session: Session, *, company_ids: Iterable[str], today: date, now: d
     transfers = [*(_transfer(one, claims, today) for one in payments), *back.transfers]
     books.open_for(session, legs=[leg for transfer in transfers for leg in transfer.legs])
     post(session.connection(), transfers=transfers, now=now)
-    _tell(session, payments, back=back, today=today, now=now)
+    _tell(session, payments, [one.key for one in transfers], back=back, today=today, now=now)
     collect_soon(session, company_ids={one.debt.creditor_id for one in payments if one.debt.funder_id is None})
 
 
@@ -248,7 +249,15 @@ def _transfer(one: _Payment, claims: Claims, today: date) -> Transfer:
     return Transfer(key, today, f"debt paid, {debt.cause}", tuple(leg for leg in legs if leg.amount_minor))
 
 
-def _tell(session: Session, payments: Sequence[_Payment], *, back: buy_backs.Taken, today: date, now: datetime) -> None:
+def _tell(
+    session: Session,
+    payments: Sequence[_Payment],
+    keys: Sequence[str],
+    *,
+    back: buy_backs.Taken,
+    today: date,
+    now: datetime,
+) -> None:
     """Sign each payment, and tell the funders that are paid."""
     bodies = [
         {"amount_minor": one.amount_minor, "cause": one.debt.cause, "effective_date": today.isoformat()}
@@ -256,6 +265,7 @@ def _tell(session: Session, payments: Sequence[_Payment], *, back: buy_backs.Tak
     ]
     facts = [Fact(one.debt.asset_id, "asset.recourse_paid", body) for one, body in zip(payments, bodies, strict=True)]
     pending = record_many(session, facts=[*facts, *back.facts], now=now)
+    prove(session, proofs=map(Proof, keys, pending))
     notices = [
         Notice(
             one.debt.funder_id,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.db import copy_rows
 from exchange.duplicates.actions import reduce_claims
@@ -166,14 +167,18 @@ def _store(session: Session, credited: Sequence[_Credited], *, now: datetime) ->
 
 
 def _post(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
-    transfers = []
-    for one in credited:
-        if legs := tuple(dilution_legs(one.position, one.dilution)):
-            key = f"{one.position.asset_id}/credit/{sha256(one.item.number.encode()).hexdigest()[:32]}"
-            transfers.append(Transfer(key, one.item.issue_date, f"credit note, {one.item.reason}", legs))
+    transfers = [
+        Transfer(_key(one), one.item.issue_date, f"credit note, {one.item.reason}", legs)
+        for one in credited
+        if (legs := tuple(dilution_legs(one.position, one.dilution)))
+    ]
     if transfers:
         books.open_for(session, legs=[leg for transfer in transfers for leg in transfer.legs])
         post(session.connection(), transfers=transfers, now=now)
+
+
+def _key(one: _Credited) -> str:
+    return f"{one.position.asset_id}/credit/{sha256(one.item.number.encode()).hexdigest()[:32]}"
 
 
 def _owe(session: Session, credited: Sequence[_Credited], *, now: datetime) -> None:
@@ -219,6 +224,7 @@ def _tell(session: Session, credited: Sequence[_Credited], *, after: Sequence[Fa
     ]
     facts = [Fact(one.position.asset_id, "asset.diluted", body) for one, body in zip(credited, bodies, strict=True)]
     pending = record_many(session, facts=[*facts, *after], now=now)[: len(facts)]
+    prove(session, proofs=map(Proof, map(_key, credited), pending))
     notices = [
         Notice(
             one.position.funder_id,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import MINOR_DIGITS, commodity
 from exchange.db import copy_rows
 from exchange.errors import Fault
@@ -266,6 +267,12 @@ def _tell(
         for one in allocations
     ]
     pending = record_many(session, facts=[*facts, *reduced.facts], now=now)[: len(facts)]
+    whose = [(one.entered.receipt_id, one.position.asset_id, one.entered.asset_id) for one in allocations]
+    proofs = {
+        receipt_id: Proof(f"{receipt_id}/receipt", pending_id, asset_id if asset_id == named else None)
+        for (receipt_id, asset_id, named), pending_id in zip(whose, pending, strict=True)
+    }
+    prove(session, proofs=proofs.values())
     notices = [
         Notice(
             entered.funder_id,

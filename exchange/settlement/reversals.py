@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.pools.actions import release
 from exchange.registry.actions import Fact, record_many
 from exchange.risk import limits
@@ -165,5 +166,10 @@ def _tell(
                 told.append((funder_id, "collection.reversed", part, len(facts)))
             facts.append(Fact(receipt.asset_id, "asset.payment_reversed", body))
     pending = record_many(session, facts=facts, now=now)
+    proofs = [
+        Proof(f"{fact.body['receipt']}/reversal", pending_id, fact.asset_id)
+        for fact, pending_id in zip(facts, pending, strict=True)
+    ]
+    prove(session, proofs=proofs)
     notices = [Notice(who, kind, data, None if at is None else pending[at]) for who, kind, data, at in told]
     tell_many(session, notices=notices, now=now)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from exchange import books
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.db import copy_rows
 from exchange.registry.actions import Fact, record_many
 from exchange.settlement.claims import Reduction, reduce
@@ -188,6 +189,8 @@ def _tell(session: Session, done: Sequence[_Done], *, after: Sequence[Fact], tod
         Fact(one.asked.position.asset_id, "asset.written_off", body) for one, body in zip(done, bodies, strict=True)
     ]
     pending = record_many(session, facts=[*facts, *after], now=now)[: len(facts)]
+    keys = [f"{one.asked.position.asset_id}/write_off/{one.number}" for one in done]
+    prove(session, proofs=map(Proof, keys, pending))
     notices = [
         Notice(
             one.asked.position.funder_id,

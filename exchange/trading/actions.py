@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from exchange import books, jobs
 from exchange.auth import Caller, Role
 from exchange.callbacks.actions import Notice, tell_many
+from exchange.callbacks.settlements import Proof, prove
 from exchange.db import copy_rows
 from exchange.errors import Fault, InvalidRequest, NotFound
 from exchange.funding.actions import PURCHASED_JOB
@@ -227,6 +228,7 @@ def _trade(session: Session, deal: Deal) -> None:
         for one in deal.sales
     ]
     pending = record_many(session, facts=facts, now=deal.now)
+    prove(session, proofs=[Proof(deal.trade_id, pending[-1])])
     jobs.enqueue(session, job=PURCHASED_JOB, payload={"pool_id": deal.pool_id})
     data = {
         "trade_id": deal.trade_id,

@@ -81,6 +81,9 @@ EXTRA = {
     ("title", "history"),  # who held what when, from signed facts alone
     ("title", "notices"),  # what obligors and the public registry are told
     ("title", "papers"),  # the words of a notice, the lines of a filing
+    ("callbacks", "days"),  # the end of a funder's day, as a file
+    ("callbacks", "endpoints"),  # what a funder does with its endpoint
+    ("callbacks", "settlements"),  # what the books did, told and answered
     ("callbacks", "events"),  # the schema of each, as data
     ("callbacks", "delivery"),  # sends outside any transaction, which no action may
     ("callbacks", "transport"),  # the way out: resolve, check the address, connect to it

@@ -100,6 +100,7 @@ PAYER = {"account": "6222000011112222", "name": "The exchange", "agent": "BKCHCN
 ADVICE = {"asset_id": ASSET, "amount_minor": 1, "paid_date": DAY, "account": "6222000011112222"}
 
 BULK: dict[str, dict[str, Any]] = {
+    "answer_settlements": {"sequence": 1, "answer": "disputed", "reason": "not ours"},
     **FACTS,
     "decide_payout_accounts": {"account_id": ACCOUNT, "outcome": "declined", "reason": "not ours"},
     "approve_payments": {"payment_id": PAYMENT, "outcome": "declined", "reason": "not owed"},
@@ -210,6 +211,9 @@ SINGLE: dict[str, dict[str, Any]] = {
         "recourse_days": 1,
     },
     "acknowledge_notice": {"acknowledged_date": DAY, "evidence": "0" * 64},
+    "switch_callback_endpoint": {"enabled": True},
+    "recover_events": {"since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"},
+    "send_example": {"type": "offer.made"},
     "put_callback_endpoint": {"url": "https://funder.example/callbacks"},
     "put_bank_account": {
         "account": "6222000011112222",

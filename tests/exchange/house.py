@@ -166,7 +166,7 @@ class House:
         while self._one_job() or sealing.seal(services):
             pass
         with services.database.transaction() as session:
-            callbacks.publish(session, entropy=services.entropy, now=system_now())
+            callbacks.publish(session, services=services, now=system_now())
 
     def check(self) -> None:
         """Recompute books and log; anything wrong fails the test."""
@@ -180,12 +180,12 @@ class House:
         self.run()
         return [item["asset_id"] for item in answer["items"]]
 
-    def events(self, funder: int) -> list[dict[str, Any]]:
-        """What a funder was told so far, each held against its schema."""
+    def events(self, funder: int, *, settlements: bool = False) -> list[dict[str, Any]]:
+        """What a funder was told so far, each held against its schema: what happened, or what the books did."""
         answer = self.funders[funder].get("/v1/events?limit=1000")
         for one in answer["items"]:
             jsonschema.validate(one["data"], schema(one["type"]))
-        return list(answer["items"])
+        return [one for one in answer["items"] if one["type"].startswith("settlement.") == settlements]
 
     def _one_job(self) -> bool:
         services = self.services

@@ -53,7 +53,7 @@ def say(services: Services) -> Callable[..., None]:
         with services.database.transaction() as session:
             actions.tell_many(session, notices=notices, now=NOW)
         with services.database.transaction() as session:
-            assert actions.publish(session, entropy=services.entropy, now=system_now()) == count
+            assert actions.publish(session, services=services, now=system_now()) == count
 
     return tell_and_publish
 
@@ -62,24 +62,23 @@ def say(services: Services) -> Callable[..., None]:
 def put(services: Services) -> Callable[..., str]:
     """Put a funder's endpoint; gives the secret."""
 
-    def put_endpoint(url: str, funder_id: str = "fnd_a") -> str:
+    def put_endpoint(url: str, funder_id: str = "fnd_a", **options: object) -> str:
         with services.database.transaction() as session:
-            return put_in(session, services, url=url, funder_id=funder_id)
+            return put_in(session, services, url=url, funder_id=funder_id, **options)
 
     return put_endpoint
 
 
-def put_in(session: Session, services: Services, *, url: str, funder_id: str) -> str:
+def put_in(session: Session, services: Services, *, url: str, funder_id: str, **options: object) -> str:
     """Put a funder's endpoint in this transaction."""
     return actions.put_endpoint(
         session,
         funder_id=funder_id,
         url=url,
-        networks=services.settings.callback_networks,
-        keyring=services.keyring,
-        entropy=services.entropy,
+        services=services,
         now=NOW,
         machine_now=system_now(),
+        options=options,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text, update
 
-from exchange.callbacks import delivery, queries, transport
+from exchange.callbacks import actions, delivery, queries, transport
 from exchange.callbacks.delivery import Courier, Sent, claim, deliver, record
 from exchange.callbacks.models import CallbackEndpoint, Delivery
 from exchange.callbacks.rules import Attempt, public_key_text
@@ -39,6 +39,12 @@ def change(services: Services, table: Any, **values: Any) -> None:  # noqa: ANN4
     """Let time pass, as far as the database can tell."""
     with services.database.transaction() as session:
         session.execute(update(table).values(**values))
+
+
+def publish(services: Services) -> None:
+    """Publish what was told."""
+    with services.database.transaction() as session:
+        actions.publish(session, services=services, now=system_now())
 
 
 def wake(services: Services) -> None:
@@ -172,17 +178,21 @@ def test_gone_disables_and_putting_enables(services: Services, receiver: Receive
     receiver.answers = [(410, {})]
     assert deliver(services) == 1
     assert endpoint(services).disabled_reason == "gone"
+    publish(services)
     say(count=2)
     with services.database.transaction() as session:
         assert session.scalar(select(func.count()).select_from(Delivery)) == 2
-        view = queries.endpoint(session, funder_id="fnd_a")
+        view = queries.endpoint(session, funder_id="fnd_a", now=system_now())
+        told = queries.feed(session, funder_id="fnd_a", after=2, limit=1)[0].body
+    assert b'"reason":"gone"' in told
+    assert b'"type":"endpoint.disabled"' in told
     assert view is not None
-    assert (view.disabled_reason, view.last_sequence, view.undelivered) == ("gone", 4, 4)
+    assert (view.disabled_reason, view.last_sequence, view.undelivered, view.held) == ("gone", 5, 5, 5)
     change(services, CallbackEndpoint, rests_until=None)
     assert deliver(services) == 0
     put(receiver.url + "/new")
-    assert deliver(services) == 4
-    assert receiver.sequences() == [1, 1, 2, 3, 4]
+    assert deliver(services) == 5
+    assert receiver.sequences() == [1, 1, 2, 3, 4, 5]
 
 
 def test_five_days_of_failure_disable(services: Services, receiver: Receiver, say: Say, put: Put) -> None:
@@ -261,13 +271,13 @@ def test_an_outcome_after_the_lease_does_not_judge_the_endpoint(services: Servic
     assert claim(services, lanes=1, limit=10) == []
     put("http://127.0.0.1:9/new")
     with services.database.transaction() as session:
-        record(session, lane=lane, sent=[Sent(lane.letters[0], Attempt(status=410), system_now())])
+        record(session, services=services, lane=lane, sent=[Sent(lane.letters[0], Attempt(status=410), system_now())])
     assert endpoint(services).disabled_at is None
     wake(services)
     (lane,) = claim(services, lanes=1, limit=10)
     with services.database.transaction() as session:
-        record(session, lane=lane, sent=[Sent(lane.letters[0], Attempt(status=200), system_now())])
-        record(session, lane=lane, sent=[Sent(lane.letters[0], Attempt(status=500), system_now())])
+        record(session, services=services, lane=lane, sent=[Sent(lane.letters[0], Attempt(status=200), system_now())])
+        record(session, services=services, lane=lane, sent=[Sent(lane.letters[0], Attempt(status=500), system_now())])
     assert row(services).last_status == 200
 
 

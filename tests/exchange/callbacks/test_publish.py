@@ -54,7 +54,7 @@ def seal(session: Session, *pending_ids: int) -> None:
 
 def publish(session: Session, services: Services, *, limit: int = 1000) -> int:
     """Publish once."""
-    return actions.publish(session, entropy=services.entropy, now=system_now(), limit=limit)
+    return actions.publish(session, services=services, now=system_now(), limit=limit)
 
 
 def stream(session: Session, funder_id: str = "fnd_a") -> list[bytes]:

@@ -39,7 +39,7 @@ PINNED = (
 
 def signed(body: bytes = BODY, *, event_id: str = "evt_1", at: int = AT) -> dict[str, str]:
     """A callback's headers as the exchange makes them."""
-    signature = rules.signature_header(body, event_id=event_id, timestamp=at, secret=SECRET, private_key=KEY)
+    signature = rules.signature_header(body, event_id=event_id, timestamp=at, secrets=[SECRET], private_key=KEY)
     return {"Webhook-Id": event_id, "Webhook-Timestamp": str(at), "Webhook-Signature": signature}
 
 

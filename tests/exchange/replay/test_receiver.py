@@ -29,7 +29,7 @@ def event(sequence: int, prev: bytes | None) -> bytes:
 
 def sign(event_id: str, timestamp: int, body: bytes, key: Ed25519PrivateKey) -> str:
     """The signatures of a callback."""
-    return rules.signature_header(body, event_id=event_id, timestamp=timestamp, secret=SECRET, private_key=key)
+    return rules.signature_header(body, event_id=event_id, timestamp=timestamp, secrets=[SECRET], private_key=key)
 
 
 def send(url: str, body: bytes, *, key: Ed25519PrivateKey = KEY) -> int:
