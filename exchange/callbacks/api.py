@@ -59,7 +59,7 @@ def switch_callback_endpoint(call: Call) -> dict[str, Any]:
 
 @room.operation("/callback-endpoint/secrets", method="POST", roles=[Role.FUNDER], result=wire.RotatedSecret, status=201)
 def rotate_callback_secret(call: Call) -> dict[str, Any]:
-    """Have another secret. For a day what is sent is signed under both."""
+    """Have another secret. For a day what is sent is signed under the one before, too; asking again prolongs nothing."""
     secret, until = endpoints.rotate(
         call.session, services=call.services, funder_id=_funder_id(call), machine_now=system_now()
     )
@@ -73,6 +73,7 @@ def rotate_callback_secret(call: Call) -> dict[str, Any]:
     body=wire.EventRecoveryBody,
     result=wire.EventsRecovered,
     status=201,
+    idempotent=True,
 )
 def recover_events(call: Call) -> dict[str, Any]:
     """Have every event of a time sent again, in order, under its id; your endpoint may have taken it before."""
@@ -81,7 +82,14 @@ def recover_events(call: Call) -> dict[str, Any]:
     return {"events": count}
 
 
-@room.operation("/events/<sequence>/deliveries", method="POST", roles=[Role.FUNDER], result=wire.Resent, status=201)
+@room.operation(
+    "/events/<sequence>/deliveries",
+    method="POST",
+    roles=[Role.FUNDER],
+    result=wire.Resent,
+    status=201,
+    idempotent=True,
+)
 def resend_event(call: Call, sequence: str) -> dict[str, Any]:
     """Have one event sent again, under its id."""
     number = int(sequence) if sequence.isascii() and sequence.isdigit() and len(sequence) < len(str(2**63)) else 0
@@ -96,6 +104,7 @@ def resend_event(call: Call, sequence: str) -> dict[str, Any]:
     body=wire.ExampleBody,
     result=wire.ExampleAsked,
     status=201,
+    idempotent=True,
 )
 def send_example(call: Call) -> dict[str, Any]:
     """Have an example of an event sent, signed as all are: it has no sequence, and no place in your stream."""

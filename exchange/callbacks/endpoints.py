@@ -39,11 +39,12 @@ def switch(session: Session, *, funder_id: str, enabled: bool, machine_now: date
 def rotate(session: Session, *, services: Services, funder_id: str, machine_now: datetime) -> tuple[str, datetime]:
     """Another secret, and until when what is sent is signed under the one before, too (`NotFound`)."""
     row = _locked(session, funder_id)
-    row.previous_sealed, row.previous_until = row.secret_sealed, machine_now + OVERLAP
+    if row.previous_until is None or row.previous_until <= machine_now:  # else the receiver may not have the last one
+        row.previous_sealed, row.previous_until = row.secret_sealed, machine_now + OVERLAP
     sealed, secret = seal_secret(services, funder_id=funder_id, purpose=f"{machine_now}")
     row.secret_sealed = sealed
     session.flush()
-    return rules.secret_text(secret), row.previous_until
+    return rules.secret_text(secret), row.previous_until or machine_now
 
 
 def recover(session: Session, *, funder_id: str, since: datetime, until: datetime, machine_now: datetime) -> int:
