@@ -57,9 +57,9 @@ def switch_callback_endpoint(call: Call) -> dict[str, Any]:
     return {"enabled": enabled}
 
 
-@room.operation("/callback-endpoint/secrets", method="POST", roles=[Role.FUNDER], result=wire.RotatedSecret, status=201)
+@room.operation("/callback-endpoint/secret", method="PUT", roles=[Role.FUNDER], result=wire.RotatedSecret)
 def rotate_callback_secret(call: Call) -> dict[str, Any]:
-    """Have another secret. For a day what is sent is signed under the one before, too; asking again prolongs nothing."""
+    """Have another secret. For a day what is sent is signed under the one before, too."""
     secret, until = endpoints.rotate(
         call.session, services=call.services, funder_id=_funder_id(call), machine_now=system_now()
     )

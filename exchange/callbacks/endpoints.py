@@ -44,7 +44,7 @@ def rotate(session: Session, *, services: Services, funder_id: str, machine_now:
     sealed, secret = seal_secret(services, funder_id=funder_id, purpose=f"{machine_now}")
     row.secret_sealed = sealed
     session.flush()
-    return rules.secret_text(secret), row.previous_until or machine_now
+    return rules.secret_text(secret), row.previous_until
 
 
 def recover(session: Session, *, funder_id: str, since: datetime, until: datetime, machine_now: datetime) -> int:

@@ -71,12 +71,18 @@ def verify(
             raise VerificationError("bad_signature", "No v1a signature is right under the public key.")
 
 
-def follow(body: bytes, *, last: Link | None) -> Link:
+def follow(body: bytes, *, last: Link | None) -> Link | None:
     """The link `body` is, if it comes right after `last` (None: before the first event); verify it first.
 
+    A heartbeat and an example have no place in the stream: `last` again, unless the heartbeat tells of later events.
     `VerificationError`: missing_events (read them with GET /v1/events?after=), repeated_event, broken_chain.
     """
     event = json.loads(body)
+    if "sequence" not in event:
+        come = event["data"].get("last_sequence", 0) if event["type"] == "stream.heartbeat" else 0
+        if come > (0 if last is None else last.sequence):
+            raise VerificationError("missing_events", f"The stream has come to event {come}.")
+        return last
     expected = 1 if last is None else last.sequence + 1
     if event["sequence"] > expected:
         raise VerificationError("missing_events", f"Event {expected} has not come yet, {event['sequence']} has.")

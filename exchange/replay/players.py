@@ -66,7 +66,7 @@ def enter_player(
     entered = operator.post("/v1/funders", {"name": spec.name, "public_jwk": public_jwk(key)})
     client = ApiClient(base_url, client_id=entered["client_id"], key=key)
     url, inbox = receiver.open(path)
-    endpoint = client.put("/v1/callback-endpoint", {"url": url})
+    endpoint = client.put("/v1/callback-endpoint", {"url": url, "heartbeat_seconds": None})
     inbox.secret, inbox.public_key = endpoint["secret"], endpoint["public_key"]
     return Player(spec, client, inbox, entered["deposit_reference"])
 
