@@ -16,6 +16,7 @@ from exchange import http
 from exchange.callbacks import api as callbacks
 from exchange.collections import api as collections
 from exchange.console import api as console
+from exchange.contract.document import complete
 from exchange.corrections import api as corrections
 from exchange.duplicates import api as duplicates
 from exchange.errors import Refusal
@@ -88,6 +89,9 @@ Amounts are integers in minor units. Errors are problems (RFC 9457) with a stabl
 value need an `Idempotency-Key`. Get a token from `POST /oauth/token` with a signed client assertion (RFC 7523).
 """
 
+INFORMATION = {"contact": {"name": "The exchange's integration desk", "url": "https://exchange.example/docs/"}}
+SERVERS = [{"url": "https://exchange.example", "description": "Production", "x-internal": False}]
+
 
 class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest, documenting errors as RFC 9457 problems."""
@@ -95,10 +99,10 @@ class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest has no types
     ERROR_SCHEMA = Problem
 
     def _register_responses(self) -> None:
-        """One documented default: a problem. flask-smorest would document each status as plain JSON."""
+        """The schema of a problem. flask-smorest would document each status as plain JSON."""
         content = {http.PROBLEM: {"schema": Problem}}
         response = {"description": "A problem: match on `code`", "content": content}
-        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, response, lazy=True)
+        self.spec.components.response(self.DEFAULT_ERROR_RESPONSE_NAME, response)
 
 
 def create_app(services: Services) -> Flask:
@@ -131,7 +135,7 @@ def contract_text() -> str:
 def _document() -> dict[str, Any]:
     """The contract that the rooms' operations make. Describing them takes longer than serving them: see `_contract`."""
     app = Flask("contract", static_folder=None)
-    options = {"info": {"description": DESCRIPTION}}
+    options = {"info": {"description": DESCRIPTION} | INFORMATION, "servers": SERVERS}
     app.config.update(
         API_TITLE="Receivables exchange", API_VERSION="v1", OPENAPI_VERSION="3.1.0", API_SPEC_OPTIONS=options
     )
@@ -140,7 +144,8 @@ def _document() -> dict[str, Any]:
     for stage in ROOMS:
         api.register_blueprint(stage.room)
     _close_schemas(api)
-    return _ordered(api)
+    views = {endpoint.rpartition(".")[2]: view for endpoint, view in app.view_functions.items()}
+    return complete(_ordered(api), views=views)
 
 
 @cache
@@ -151,7 +156,7 @@ def _contract() -> dict[str, Any]:
 
 def _show_contract() -> Response:
     """The OpenAPI document."""
-    return http.json_response(_contract())
+    return http.json_response(_contract() | {"servers": [{"url": "/"}]})  # to be tried here
 
 
 def _begin() -> None:
@@ -164,7 +169,8 @@ def _measure(response: Response) -> Response:
     return response
 
 
-TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From POST /oauth/token"}
+BEARER = "From POST /oauth/token, verified as RFC 8725 asks: one algorithm, one type, issuer, audience and lifetime."
+TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": BEARER}
 
 
 def _close_schemas(api: Api) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from exchange import app, process, settings, worker
 from exchange.auth import Role
+from exchange.contract.breaks import breaks
 from exchange.migrations import upgrade
 from exchange.operations.queries import checks
 from exchange.parties.clients import register_client
@@ -72,13 +73,16 @@ def add_client(role: str, jwk_file: Path) -> None:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only say whether FILE is up to date.")
+@click.option("--check", is_flag=True, help="Write nothing: exit code 1 if FILE is not what the code says.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("openapi/exchange.json"))
 def contract(file: Path, *, check: bool) -> None:
-    """Write the OpenAPI contract to FILE."""
+    """Write the OpenAPI contract to FILE, and the client made from it; names what breaks who knows the old one."""
     written = app.contract_text()
+    published = file.read_text() if file.exists() else written
+    for told in breaks(msgspec.json.decode(published), msgspec.json.decode(written)):
+        click.echo(f"breaking: {told}", err=True)
     if check:
-        sys.exit(not file.exists() or file.read_text() != written)
+        sys.exit(not file.exists() or published != written)
     file.write_text(written)
 
 

@@ -10,7 +10,7 @@ from joserfc.jwk import OKPKey
 from exchange import auth, jose
 from exchange.admission import KEY, ProofMissing, certificate, read_proof
 from exchange.clock import system_now
-from exchange.http import json_response, services
+from exchange.http import PROBLEM, json_response, services
 from exchange.parties.assertion import AssertionRefusedError, ScopeRefusedError, authenticate
 
 public = Blueprint("oauth", __name__)
@@ -166,6 +166,17 @@ DOCUMENTED: dict[str, Any] = {
                         },
                     }
                     for status in ("400", "401")
+                },
+                **{
+                    status: {
+                        "description": text,
+                        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                    }
+                    for status, text in {
+                        "413": "A longer form than is read",
+                        "500": "A defect",
+                        "503": "Try again",
+                    }.items()
                 },
             },
         }

@@ -298,11 +298,10 @@ def check_contract(method: str, path: str, response: TestResponse) -> None:
     operation = _operation(method, path.partition("?")[0])
     if operation is None or response.mimetype not in {"application/json", "application/problem+json"}:
         return
-    if response.mimetype == "application/problem+json":
-        schema: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
-    else:
-        documented = operation["responses"][str(response.status_code)]
-        schema = documented["content"]["application/json"]["schema"]
+    documented = operation["responses"][str(response.status_code)]
+    name = documented.get("$ref", "").rpartition("/")[2]
+    content = CONTRACT["components"]["responses"][name]["content"] if name else documented["content"]
+    schema: dict[str, Any] = content[response.mimetype]["schema"]
     validator = jsonschema.Draft202012Validator(schema | {"components": CONTRACT["components"]})
     faults = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(response.get_json(force=True))]
     assert not faults, f"{method} {path} breaks the contract: {faults[:5]}"
