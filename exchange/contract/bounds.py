@@ -7,6 +7,7 @@ from exchange.paging import MAX_LIMIT
 EXACT = 2**53 - 1
 """The largest whole number that every reader of JSON holds exactly."""
 LONGEST = 65_536
+ID_LENGTH = 60
 LONG = {"html": 8 * 1024**2, "body": 8 * 1024**2, "jws": 8 * 1024**2, "text": 8 * 1024**2}
 """Members that are documents."""
 MOST_ITEMS = 1_000_000
@@ -34,7 +35,8 @@ def _limits(schema: dict[str, Any], name: str) -> dict[str, Any]:
     kinds = {kinds} if isinstance(kinds, str) else set(kinds) if isinstance(kinds, list) else set()
     limits: dict[str, Any] = {}
     if "string" in kinds:
-        limits["maxLength"] = FORMATS.get(schema.get("format", ""), LONG.get(name, LONGEST))
+        is_id = schema.get("pattern", "").startswith("^") and "_[" in schema.get("pattern", "")
+        limits["maxLength"] = ID_LENGTH if is_id else FORMATS.get(schema.get("format", ""), LONG.get(name, LONGEST))
     if "integer" in kinds:
         limits |= {"minimum": -EXACT, "maximum": EXACT, "format": "int64"}
     if "array" in kinds:
