@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from exchange import http
+from exchange import conventions, http
 from exchange.callbacks import api as callbacks
 from exchange.collections import api as collections
 from exchange.console import api as console
@@ -161,6 +161,7 @@ def _show_contract() -> Response:
 
 def _begin() -> None:
     g.began = time.monotonic()
+    conventions.begin()
 
 
 def _measure(response: Response) -> Response:

@@ -121,6 +121,24 @@ class Forbidden(Refusal):
     definitive = False
 
 
+class PreconditionRequired(Refusal):
+    """Whoever replaces a document has to say which one it has seen (RFC 6585)."""
+
+    code = "precondition_required"
+    status = HTTPStatus.PRECONDITION_REQUIRED
+    title = "Say in If-Match which document you replace"
+    definitive = False
+
+
+class PreconditionFailed(Refusal):
+    """The document is not the one the caller has seen."""
+
+    code = "precondition_failed"
+    status = HTTPStatus.PRECONDITION_FAILED
+    title = "The document has changed"
+    definitive = False
+
+
 class Unavailable(Refusal):
     """The exchange cannot answer now; the same request will be right later."""
 

@@ -24,6 +24,17 @@ from exchange import auth, idempotency
 from exchange.admission import admit, next_nonce
 from exchange.bodies import json_body, refuse_encoded
 from exchange.clock import system_now
+from exchange.conventions import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    PREFER,
+    REQUEST_ID,
+    Retirement,
+    check_match,
+    instance,
+    read_query,
+    request_id,
+)
 from exchange.db import RETRIES, OutcomeUnknown, is_lost, is_retryable, pause, see_only
 from exchange.errors import Fault, Forbidden, NotFound, Refusal, Unavailable, UnsupportedMediaType
 from exchange.idempotency import Answer
@@ -86,10 +97,16 @@ class Operation:
     across_funders: bool
     uploads: bool
     most_bytes: Callable[[Settings], int] | None = None
+    replaces: bool = False
+    retirement: Retirement | None = None
 
 
 class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
-    """The operations of one stage."""
+    """The operations of one stage; `readers` are the views that read, by their rule."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - flask's
+        super().__init__(*args, **kwargs)
+        self.readers: dict[str, View] = {}
 
     def operation(  # noqa: PLR0913 - a contract has this many parts
         self,
@@ -107,13 +124,15 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         uploads: bool = False,
         most_bytes: Callable[[Settings], int] | None = None,
         content_type: str | None = None,
+        replaces: bool = False,
+        retirement: Retirement | None = None,
     ) -> Callable[[View], View]:
         """Declare an operation. `body` is read by the door; `bulk` is only described, the view reads `call.raw`.
 
         In a funder's request there are no rows of other funders, unless it has to touch them (`across_funders`: a sale
         to another funder). One that `uploads` takes a file of any type as its body, of `most_bytes` if that is not what
         all others take. An answer of another `content_type` than JSON is a `Response` of the view's, and `result`
-        describes it.
+        describes it. One that `replaces` what a GET of the same rule reads needs that answer's tag in `If-Match`.
         """
         operation = Operation(
             roles=frozenset(roles),
@@ -126,18 +145,30 @@ class Room(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
             reads_body=body is not None or bulk is not None,
             uploads=uploads,
             most_bytes=most_bytes,
+            replaces=replaces,
+            retirement=retirement,
         )
 
         def decorate(view: View) -> View:
-            @wraps(view)
-            def endpoint(**path: str) -> Response:
-                return _answer(operation, view, path)
-
+            endpoint = self._endpoint(operation, view, rule=rule, method=method)
             documented = self.response(status, result, content_type=content_type)(endpoint)
             documented = self.doc(**_contract(view, operation, body or bulk, query))(documented)
             return cast("View", self.route(rule, methods=[method])(documented))
 
         return decorate
+
+    def _endpoint(self, operation: Operation, view: View, *, rule: str, method: str) -> View:
+        """The view behind the door; a reader is kept for what replaces its document."""
+        if method == "GET":
+            self.readers[rule] = view
+
+        @wraps(view)
+        def endpoint(**path: str) -> Response:
+            g.operation = operation
+            acting = partial(_replace, self.readers[rule], view) if operation.replaces else view
+            return _answer(operation, acting, path)
+
+        return endpoint
 
 
 def services() -> Services:
@@ -158,6 +189,9 @@ def caller_of_request() -> auth.Caller:
 def finish(response: Response) -> Response:
     """What every answer carries: what is left of the client's minute, a tag of what is read, a nonce for who proves."""
     response.headers.extend(g.get("rate", {}))
+    response.headers[REQUEST_ID] = request_id()
+    if "operation" in g and g.operation.retirement:
+        response.headers.extend(g.operation.retirement.headers())
     if request.method == "GET" and response.status_code == HTTPStatus.OK and not response.is_streamed:
         response.add_etag()
         response.make_conditional(request)
@@ -172,8 +206,8 @@ def json_response(value: Any, *, status: int = 200, content_type: str = JSON) ->
 
 
 def problem_response(error: Refusal) -> Response:
-    """A refusal as an RFC 9457 response."""
-    response = json_response(error.as_problem(), status=error.status, content_type=PROBLEM)
+    """A refusal as an RFC 9457 response; `instance` names the request that was refused first."""
+    response = json_response(error.as_problem() | {"instance": instance()}, status=error.status, content_type=PROBLEM)
     response.headers.extend(error.headers)
     return response
 
@@ -189,6 +223,7 @@ def http_problem_response(error: HTTPException) -> Response:
         "status": status,
         "code": code,
         "detail": error.description or error.name,
+        "instance": instance(),
         "errors": [Fault(code, "", error.description or error.name).as_json()],
     }
     response = json_response(problem, status=status, content_type=PROBLEM)
@@ -218,7 +253,7 @@ def _answer(operation: Operation, view: View, path: dict[str, str]) -> Response:
         raise NotFound("There is no such thing.")
     key = idempotency.read_key(request.headers.get("Idempotency-Key")) if operation.idempotent else ""
     raw, body = _read_body(operation)
-    query = load(operation.query, request.args.to_dict()) if operation.query else None
+    query = read_query(operation.query) if operation.query else None
     act = partial(_act, operation, view, path, caller=caller, key=key, raw=raw, body=body, query=query)
     repeatable = operation.idempotent or request.method == "GET"  # others may have been done without saying so
     for attempt in range(RETRIES):
@@ -279,6 +314,12 @@ def _once(
     return response
 
 
+def _replace(reader: View, view: View, call: Call, **path: str) -> Any:  # noqa: ANN401 - what the view gives
+    """Replace what `reader` shows, for a caller who has seen it (`PreconditionRequired`, `PreconditionFailed`)."""
+    check_match(call.session, lambda: json_response(reader(call, **path)))
+    return view(call, **path)
+
+
 def _read_body(operation: Operation) -> tuple[bytes, Any]:
     refuse_encoded(request.headers.get("Content-Encoding"))
     if operation.uploads:
@@ -318,23 +359,10 @@ def _contract(
         parameters.append({"in": "query", "schema": query})
     if operation.idempotent:
         parameters += [IDEMPOTENCY_KEY, PREFER]
+    if operation.replaces:
+        parameters.append(IF_MATCH)
+    if operation.retirement:
+        contract |= {"deprecated": True, "x-sunset": operation.retirement.until.isoformat()}
     if parameters:
         contract["parameters"] = parameters
     return contract
-
-
-IDEMPOTENCY_KEY = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "required": True,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 130},
-    "description": "A new value for each new request; the same value repeats the first answer.",
-}
-PREFER = {
-    "in": "header",
-    "name": "Prefer",
-    "required": False,
-    "schema": {"type": "string", "maxLength": 200},
-    "description": "`wait=<seconds>`, at most 30: answer once a published checkpoint of the log covers what was done. "
-    "The answer has `Preference-Applied: wait` if it came to that.",
-}

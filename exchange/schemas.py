@@ -217,6 +217,7 @@ class Problem(ma.Schema):
     status = ma.fields.Integer(required=True)
     code = ma.fields.String(required=True, metadata={"description": "Stable: match on this"})
     detail = ma.fields.String(required=True)
+    instance = ma.fields.String(metadata={"description": "The request: the same id as in its `X-Request-Id`"})
     errors = ma.fields.List(ma.fields.Nested(ItemFault))
     numbers = ma.fields.Dict(metadata={"description": "The numbers the rule compared"})
 

@@ -27,6 +27,7 @@ room = Room("collections", __name__, url_prefix="/v1", description="Getting paid
 @room.operation(
     "/originators/<originator_id>/collection-policy",
     method="PUT",
+    replaces=True,
     roles=[Role.OPERATOR],
     body=wire.CollectionPolicySchema,
     result=shown.CollectionPolicyShown,

@@ -116,7 +116,12 @@ def get_fact_policy(call: Call) -> dict[str, Any]:
 
 
 @room.operation(
-    "/fact-policy", method="PUT", roles=[Role.OPERATOR], body=wire.FactPolicySchema, result=wire.FactPolicyShown
+    "/fact-policy",
+    method="PUT",
+    replaces=True,
+    roles=[Role.OPERATOR],
+    body=wire.FactPolicySchema,
+    result=wire.FactPolicyShown,
 )
 def put_fact_policy(call: Call) -> dict[str, Any]:
     """Say how long facts count, and what each product asks for."""

@@ -20,6 +20,7 @@ WATCHERS = [Role.OPERATOR, Role.AUDITOR, Role.PLATFORM]
 @room.operation(
     "/payment-policy",
     method="PUT",
+    replaces=True,
     roles=[Role.OPERATOR],
     body=wire.PaymentPolicySchema,
     result=wire.PaymentPolicyShown,

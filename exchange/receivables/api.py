@@ -188,7 +188,12 @@ def list_approvals(call: Call) -> dict[str, Any]:
 
 
 @room.operation(
-    "/originators/<originator_id>/policy", method="PUT", roles=[Role.OPERATOR], body=PolicySchema, result=PolicyShown
+    "/originators/<originator_id>/policy",
+    method="PUT",
+    replaces=True,
+    roles=[Role.OPERATOR],
+    body=PolicySchema,
+    result=PolicyShown,
 )
 def put_policy(call: Call, originator_id: str) -> dict[str, Any]:
     """Say what an originator's submissions need: approval by a second client, and when silence is acceptance."""

@@ -67,7 +67,7 @@ class ApiClient:
 
     def put(self, path: str, body: object, *, wait_seconds: int = 0) -> Any:  # noqa: ANN401 - same
         """Set; the same request may be repeated without harm. `wait_seconds` as for `get`."""
-        return self._call("PUT", path, body, _patience(wait_seconds))
+        return self._call("PUT", path, body, _patience(wait_seconds) | {"If-Match": "*"})
 
     def post(self, path: str, body: object, *, key: str | None = None) -> Any:  # noqa: ANN401 - same
         """Ask for something to be done, once under each idempotency `key`. A refusal raises `ApiProblem`."""

@@ -60,7 +60,12 @@ def get_review_policy(call: Call) -> dict[str, Any]:
 
 
 @room.operation(
-    "/review-policy", method="PUT", roles=[Role.OPERATOR], body=wire.ReviewPolicySchema, result=wire.ReviewPolicyShown
+    "/review-policy",
+    method="PUT",
+    replaces=True,
+    roles=[Role.OPERATOR],
+    body=wire.ReviewPolicySchema,
+    result=wire.ReviewPolicyShown,
 )
 def put_review_policy(call: Call) -> dict[str, Any]:
     """Say how severe each kind of finding is, and from where on something is found, from now on."""

@@ -55,7 +55,14 @@ def show_risk_policy(call: Call) -> dict[str, Any]:
     return _policy(call)
 
 
-@room.operation("/risk-policy", method="PUT", roles=[Role.OPERATOR], body=RiskTermsSchema, result=RiskPolicyShown)
+@room.operation(
+    "/risk-policy",
+    method="PUT",
+    replaces=True,
+    roles=[Role.OPERATOR],
+    body=RiskTermsSchema,
+    result=RiskPolicyShown,
+)
 def put_risk_policy(call: Call) -> dict[str, Any]:
     """Set the risk appetite from now on, as a new version; what was decided stays as it was decided."""
     terms = msgspec.convert(call.body, RiskTerms)

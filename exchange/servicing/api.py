@@ -161,6 +161,7 @@ def answer_forbearance(call: Call, forbearance_id: str) -> dict[str, Any]:
 @room.operation(
     "/forbearance-consent",
     method="PUT",
+    replaces=True,
     roles=[Role.FUNDER],
     body=wire.ForbearanceConsentSchema,
     result=wire.ForbearanceConsentShown,

@@ -78,6 +78,7 @@ class Client:
         self.token = self.token or self.sign_in()
         sent = raw if raw is not None else (None if body is None else msgspec.json.encode(body))
         wanted = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key or f"key-{next(_numbers)}"}
+        wanted |= {"If-Match": "*"} if method == "PUT" else {}
         kind = None if sent is None else "application/json"
         response = self.web.open(path, method=method, data=sent, content_type=kind, headers=wanted | (headers or {}))
         check_contract(method, path, response)

@@ -78,6 +78,13 @@ def test_bodies_that_are_no_list_of_items(raw: bytes, code: str, pointer: str) -
     assert [(fault.code, fault.pointer) for fault in refused.value.faults] == [(code, pointer)]
 
 
+def test_a_list_of_items_that_is_there_twice() -> None:
+    """Which of the two counts is nobody's guess: neither."""
+    with pytest.raises(MalformedBody) as refused:
+        read_items(b'{"items": 1, "items": []}', Pair, PairSchema())
+    assert [(fault.code, fault.value) for fault in refused.value.faults] == [("repeated_member", "items")]
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b'{"items": [}', b"\xff", b'{"items": ["\\ud800"]}', b"[" * 10**5])
 def test_bodies_that_are_not_json(raw: bytes) -> None:
     """Another refusal: nothing could be read at all."""
