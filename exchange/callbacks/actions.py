@@ -190,12 +190,12 @@ def seal_secret(services: Services, *, funder_id: str, purpose: str) -> tuple[by
     """A new secret for a funder: sealed, and as it is."""
     nonce = services.entropy(NONCE_BYTES, "callback nonce", funder_id + purpose)
     secret = services.entropy(SECRET_BYTES, "callback secret", funder_id + purpose)
-    return nonce + services.keyring.vault.encrypt(nonce, secret, funder_id.encode()), secret
+    return services.keyring.vault.seal(secret, place=funder_id.encode(), nonce=nonce), secret
 
 
 def open_secret(keyring: Keyring, *, sealed: bytes, funder_id: str) -> bytes:
     """The secret that `put_endpoint` sealed for this funder."""
-    return keyring.vault.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], funder_id.encode())
+    return keyring.vault.open(sealed, place=funder_id.encode())
 
 
 def _heads(session: Session, *, funder_ids: set[str]) -> dict[str, _Head]:

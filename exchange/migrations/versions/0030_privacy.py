@@ -14,7 +14,9 @@ depends_on = None
 
 NUMBERED = r"""
 UPDATE controller SET identity_sealed = '\x0001'::bytea || identity_sealed WHERE identity_sealed <> '';
-UPDATE bid SET sealed = '\x0001'::bytea || sealed WHERE sealed IS NOT NULL
+UPDATE bid SET sealed = '\x0001'::bytea || sealed WHERE sealed IS NOT NULL;
+UPDATE callback_endpoint SET secret_sealed = '\x0001'::bytea || secret_sealed,
+    previous_sealed = '\x0001'::bytea || previous_sealed
 """
 """What is sealed begins with the number of its key."""
 
