@@ -8,6 +8,7 @@ from exchange.clock import Clock, business_date, clock_for
 from exchange.db import Database
 from exchange.entropy import Entropy, entropy_for
 from exchange.keyring import Keyring, open_keyring
+from exchange.schedules.calendars import CALENDARS, trades_on
 from exchange.settings import Settings, SettingsError
 from ledger.policy import MalformedPolicy, Policy
 
@@ -27,6 +28,10 @@ class Services:
         """The calendar date of `moment` where this exchange does business."""
         return business_date(moment, time_zone=self.settings.time_zone)
 
+    def trades(self, currency: str, *, on: date) -> bool:
+        """Whether the market of a currency is open that day."""
+        return trades_on(on, calendar=dict(self.settings.calendars).get(currency))
+
 
 def open_services(settings: Settings) -> Services:
     """Services on the database that the settings name (`SettingsError` when they name none)."""
@@ -34,6 +39,9 @@ def open_services(settings: Settings) -> Services:
         raise SettingsError(
             "DATABASE_URL is not set: set it, or use `exchange run`, which brings a database of its own"
         )
+    for _, calendar in settings.calendars:
+        if calendar not in CALENDARS:
+            raise SettingsError(f"EXCHANGE_CALENDARS: there is no calendar {calendar}; write {', '.join(CALENDARS)}")
     entropy = entropy_for(settings.seed)
     return Services(
         settings=settings,

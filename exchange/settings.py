@@ -41,6 +41,7 @@ class Settings:
 
     With `bound_tokens` no access token is worth anything by itself; with `client_certificates` the proxy in front is
     trusted to say which certificate it verified. With `signed_commitments` funders sign what they commit to (RFC 9421).
+    `calendars` says by currency whose business days its market keeps; a currency without one trades on every day.
     """
 
     home: Path
@@ -64,6 +65,7 @@ class Settings:
     payment_rail: str = "files"
     statement_bytes: int = STATEMENT_BYTES
     retention_years: int = RETENTION_YEARS
+    calendars: tuple[tuple[str, str], ...] = ()
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -105,6 +107,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             default=STATEMENT_BYTES,
             of="bytes a file may have",
         ),
+        calendars=_calendars(env.get("EXCHANGE_CALENDARS", "")),
         retention_years=_positive(
             "EXCHANGE_RETENTION_YEARS",
             env.get("EXCHANGE_RETENTION_YEARS"),
@@ -131,6 +134,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "EXCHANGE_METRICS_HOST": settings.metrics_host,
         "EXCHANGE_PAYMENT_RAIL": settings.payment_rail,
         "EXCHANGE_STATEMENT_BYTES": str(settings.statement_bytes),
+        "EXCHANGE_CALENDARS": ",".join(map("=".join, settings.calendars)),
         "EXCHANGE_RETENTION_YEARS": str(settings.retention_years),
     }
     if settings.database_url is not None:
@@ -197,6 +201,14 @@ def _networks(value: str) -> tuple[Network, ...]:
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
     except ValueError as error:
         raise SettingsError(f"EXCHANGE_CALLBACK_NETWORKS: {error}; write networks like 10.1.0.0/16") from None
+
+
+def _calendars(value: str) -> tuple[tuple[str, str], ...]:
+    """`CNY=CN,EUR=TARGET`: by currency, whose business days its market keeps."""
+    parts = [part.partition("=")[::2] for part in value.split(",") if part]
+    if not all(currency and calendar for currency, calendar in parts) or len(dict(parts)) < len(parts):
+        raise SettingsError(f"EXCHANGE_CALENDARS is {value!r}: write each currency once, like CNY=CN,EUR=TARGET")
+    return tuple(parts)
 
 
 def _pkcs11(value: str) -> Pkcs11 | None:

@@ -179,7 +179,9 @@ def _offer(
         # The cash was there when the round counted it and has left since: no offer without money behind it.
         pools.release(session, asset_ids=sorted(_offered(session, pool_id=pool.pool_id)), now=now)
         return
-    until = rules.valid_until(now, time_zone=services.settings.time_zone)
+    until = rules.valid_until(
+        now, time_zone=services.settings.time_zone, trades=lambda day: services.trades(pool.currency, on=day)
+    )
     values = {
         "offer_id": offer_id,
         "pool_id": pool.pool_id,

@@ -1,6 +1,6 @@
 """When an offer can be answered, and the posting of a purchase."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from http import HTTPStatus
@@ -40,11 +40,13 @@ class Purchased:
     price_minor: int
 
 
-def valid_until(made_at: datetime, *, time_zone: str) -> datetime:
-    """Until when (UTC) an offer made at `made_at` can be answered: the next `ANSWER_BY` where business is done."""
+def valid_until(made_at: datetime, *, time_zone: str, trades: Callable[[date], bool] = lambda _: True) -> datetime:
+    """Until when (UTC) an offer made at `made_at` can be answered: the next `ANSWER_BY` of a day with trade."""
     local = made_at.astimezone(ZoneInfo(time_zone))
     until = datetime.combine(local.date(), ANSWER_BY, tzinfo=local.tzinfo)
-    return (until if until > local else until + timedelta(days=1)).astimezone(UTC)
+    while until <= local or not trades(until.date()):
+        until += timedelta(days=1)
+    return until.astimezone(UTC)
 
 
 def check_open(*, outcome: str | None, valid_until: datetime, now: datetime) -> None:

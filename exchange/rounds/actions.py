@@ -78,7 +78,7 @@ def begin_next(session: Session, *, services: Services, now: datetime) -> None:
     while (round_ := session.execute(waiting).scalar_one_or_none()) is not None:
         checkpoint = log.latest_checkpoint(session.connection())
         round_.seed = (checkpoint.root if checkpoint else b"").hex()
-        inputs = _freeze(session, services=services, cut_off_at=round_.cut_off_at, seed=round_.seed)
+        inputs = _freeze(session, services=services, round_=round_)
         round_.asset_count = sum(len(one.assets) for one in inputs)
         round_.state = "open"
         session.flush()
@@ -144,10 +144,13 @@ def _keep(session: Session, round_id: str, inputs: Sequence[Inputs]) -> None:
         session.execute(insert(Clearing).values(inputs=data, inputs_digest=digest_of(data), **key, **counts))
 
 
-def _freeze(session: Session, *, services: Services, cut_off_at: datetime, seed: str) -> list[Inputs]:
-    """Every free asset and every mandate in force at the cut-off, currency by currency, and what limits leave."""
-    today = services.business_date(cut_off_at)
-    candidates = pool_queries.candidates(session, now=cut_off_at)
+def _freeze(session: Session, *, services: Services, round_: Round) -> list[Inputs]:
+    """Every free asset and every mandate in force at the cut-off, currency by currency, and what limits leave.
+
+    The calendar's round leaves out a currency whose market is closed that day; one that was asked for does not.
+    """
+    today = services.business_date(round_.cut_off_at)
+    candidates = pool_queries.candidates(session, now=round_.cut_off_at)
     late = any(one.terms.max_late_permille is not None for one in candidates)
     assets = pool_queries.free_assets(session, today=today, late=late)
     lines = {(asset.obligor, asset.currency) for asset in assets}
@@ -157,13 +160,14 @@ def _freeze(session: Session, *, services: Services, cut_off_at: datetime, seed:
         Inputs(
             currency,
             today,
-            seed,
+            round_.seed,
             tuple(asset for asset in assets if asset.currency == currency),
             tuple(frozen(one) for one in candidates if one.terms.currency == currency),
             tuple(sorted((obligor, room) for (obligor, line), room in rooms.items() if line == currency)),
             tuple(sorted((group, room) for (group, line), room in groups.items() if line == currency)),
         )
         for currency in sorted({asset.currency for asset in assets})
+        if round_.asked_by is not None or services.trades(currency, on=today)
     ]
 
 

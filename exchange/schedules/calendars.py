@@ -20,6 +20,7 @@ TARGET = "TARGET"
 _COUNTRIES = "AE AT AU BE BR CA CH CL CN CZ DE DK ES FI FR GB ID IE IT JP KR MX MY NL NO NZ PL PT SA SE SG US"
 CALENDARS = (*_COUNTRIES.split(), TARGET)
 """The calendars offered here. Of a federation, the holidays of the whole country."""
+SATURDAY = 5
 ESTIMATED = "estimated"
 """A word in the name of a holiday that follows the moon and is not announced yet."""
 
@@ -36,6 +37,16 @@ class Convention(StrEnum):
 def is_business_day(day: date, *, calendar: str) -> bool:
     """Whether business is done that day. Refuses `CalendarUnknown` and `CalendarYearUnknown`."""
     return day not in _closed(calendar, day.year)
+
+
+def trades_on(day: date, *, calendar: str | None) -> bool:
+    """Whether a market is open: every day without a calendar; in a year that is not announced, Monday to Friday."""
+    if calendar is None:
+        return True
+    try:
+        return is_business_day(day, calendar=calendar)
+    except CalendarYearUnknown:
+        return day.weekday() < SATURDAY
 
 
 def adjust(day: date, *, calendar: str, convention: Convention) -> date:

@@ -36,6 +36,9 @@ ANY = st.builds(
     payment_rail=st.sampled_from(["files", "sandbox"]),
     statement_bytes=st.integers(1),
     retention_years=st.integers(1),
+    calendars=st.dictionaries(st.sampled_from(["CNY", "EUR"]), st.sampled_from(["CN", "TARGET"])).map(
+        lambda some: tuple(some.items())
+    ),
     metrics_port=st.none() | st.integers(1, 65535),
     metrics_host=WORDS,
     callback_networks=NETWORKS,
@@ -84,6 +87,8 @@ def test_database_urls(scheme: str) -> None:
         ("EXCHANGE_CONSOLE_OPEN", "true"),
         ("EXCHANGE_BOUND_TOKENS", "always"),
         ("EXCHANGE_PAYMENT_RAIL", "cash"),
+        ("EXCHANGE_CALENDARS", "CNY"),
+        ("EXCHANGE_CALENDARS", "CNY=CN,CNY=HK"),
         ("EXCHANGE_STATEMENT_BYTES", "0"),
         ("EXCHANGE_RETENTION_YEARS", "0"),
         ("EXCHANGE_METRICS_PORT", "http"),

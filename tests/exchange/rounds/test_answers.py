@@ -273,6 +273,43 @@ def test_a_market_has_what_why_not_lets_in(
     }
 
 
+def test_one_purse_for_a_funders_mandates() -> None:
+    """Two mandates of one funder with money for one asset buy one; another funder's money is its own."""
+    two = [free_asset("a"), free_asset("b")]
+    mine = [candidate(name, cash_minor=1_000) for name in ("first", "second")]
+    assert len(given_to(inputs(two, mine))) == 1
+    assert len(given_to(inputs(two, [mine[0], candidate("other", funder_id="g", cash_minor=1_000)]))) == 2
+
+
+def test_an_obligors_limit_is_for_all_mandates() -> None:
+    """What one mandate takes of it is gone for the others; another obligor's is its own."""
+    assets = [free_asset("a"), free_asset("b"), free_asset("c", obligor=2)]
+    mandates = [candidate(name, funder_id=name, budget_minor=1_000) for name in "xyz"]
+    assert set(given_to(inputs(assets, mandates, rooms={1: 1_999, 2: 1_000}))) in ({"a", "c"}, {"b", "c"})
+
+
+def test_budgets_as_large_as_integers_are() -> None:
+    """Whatever a budget, a cap or cash says, sums do not overflow, and what fits is placed."""
+    most = 2**63 - 1
+    wide = candidate(budget_minor=most, cash_minor=most, obligor_cap_minor=most, seller_cap_minor=most)
+    limited = candidate("n", funder_id="g", limits=(Limit("obligor", most_minor=most, most_permille=1_000),))
+    assets = [free_asset(str(place), obligor=place % 3 + 1) for place in range(6)]
+    assert len(given_to(inputs(assets, [wide, limited]))) == 6
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_stopped_at_any_step_it_keeps_every_limit(steps: int) -> None:
+    """Whatever was placed until then is proved, and marked incomplete."""
+    asked = iter([False] * steps)
+    assets = [free_asset(str(place), obligor=place % 3 + 1, face_minor=1_000 + place) for place in range(12)]
+    stated = inputs(assets, [candidate(budget_minor=5_000), candidate("n", funder_id="g", budget_minor=3_500)])
+    solved = solve(stated, secret=SECRET, stop=lambda: next(asked, True))
+    assert solved.certificate is not None
+    certificate.check(solved.certificate)
+    assert 0 <= (solved.value or 0) <= (solved.bound or 0)
+    assert solved.complete is (next(asked, None) is not None)
+
+
 def test_nothing_fits() -> None:
     """No mandate takes any asset: no certificate, nothing eligible; an obligor without a limit gets nothing."""
     assert answered(inputs([free_asset(related=True)], [candidate()])) == (Solved(0), [])

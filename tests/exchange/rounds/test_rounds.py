@@ -204,7 +204,8 @@ def test_why_not_says_what_the_round_does(house: House) -> None:
         invoice(house, seller=seller),
     )
     (related,) = house.submit(invoice(house, seller=seller, obligor=obligor))
-    assert house.funders[0].refused("GET", f"/v1/assets/{related}/why-not")["status"] == 404, "it is not listed at all"
+    refused = house.funders[0].refused("GET", f"/v1/assets/{related}/why-not")
+    assert (refused["status"], refused["code"]) == (404, "not_found"), "it is not listed at all"
     reasons = {asset_id: why_not(house, mandate_id, asset_id) for asset_id in assets}
     assert list(reasons.values()) == [
         [],

@@ -6,7 +6,15 @@ import chinese_calendar  # type: ignore[import-untyped]  # ships no types
 import pytest
 from chinese_calendar.constants import holidays as announced  # type: ignore[import-untyped]  # same
 
-from exchange.schedules.calendars import CALENDARS, Convention, add_business_days, adjust, is_business_day, known_years
+from exchange.schedules.calendars import (
+    CALENDARS,
+    Convention,
+    add_business_days,
+    adjust,
+    is_business_day,
+    known_years,
+    trades_on,
+)
 from exchange.schedules.refusals import CalendarUnknown, CalendarYearUnknown
 
 SPRING_FESTIVAL_EVE = date(2026, 2, 14)
@@ -93,3 +101,11 @@ def test_business_days_are_counted() -> None:
     assert add_business_days(date(2026, 2, 13), 1, calendar="CN") == SPRING_FESTIVAL_EVE
     assert add_business_days(date(2026, 2, 13), 3, calendar="CN") == date(2026, 2, 25)
     assert add_business_days(date(2026, 2, 13), 0, calendar="CN") == date(2026, 2, 13)
+
+
+def test_a_market_is_open_on_business_days() -> None:
+    """A worked Saturday is open, the spring festival closed; without a calendar every day, unannounced Mon to Fri."""
+    days = [date(2026, 2, 14), date(2026, 2, 17), date(2026, 3, 8)]
+    assert [trades_on(day, calendar="CN") for day in days] == [True, False, False]
+    assert all(trades_on(day, calendar=None) for day in days)
+    assert [trades_on(date(2099, 3, day), calendar="CN") for day in (6, 7, 8, 9)] == [True, False, False, True]
