@@ -16,13 +16,12 @@ from exchange.callbacks import rules, settlements
 from exchange.callbacks.models import CallbackEndpoint, Delivery, FunderEvent, OutboxRow, Settlement, StreamHead
 from exchange.db import copy_rows
 from exchange.ids import new_id
-from exchange.keyring import Keyring
+from exchange.keyring import NONCE_BYTES, Keyring
 from exchange.services import Services
 from ledger.canonical import canonical_bytes
 
 BATCH = 5_000
 SECRET_BYTES = 32
-NONCE_BYTES = 12
 
 OUTBOX = ("funder_id", "type", "data", "pending_id", "recorded_at")
 EVENTS = ("funder_id", "sequence", "event_id", "body", "digest", "recorded_at")

@@ -87,6 +87,8 @@ def _endpoints() -> None:
     ):
         op.add_column("callback_endpoint", column)
     op.execute("UPDATE callback_endpoint SET beat_due_at = now()")
+    # What is sealed begins with the number of its key (0030 does the same for the other tables).
+    op.execute(r"UPDATE callback_endpoint SET secret_sealed = '\x0001'::bytea || secret_sealed")
     for name, rule in (
         ("previous_ends", "(previous_sealed IS NULL) = (previous_until IS NULL)"),
         ("heartbeat_bounded", "heartbeat_seconds BETWEEN 10 AND 86400"),
