@@ -2,12 +2,24 @@
 
 from typing import Any
 
+from flask import Response
+
 from exchange.auth import Role
-from exchange.errors import NotFound
+from exchange.errors import Fault, InvalidRequest, NotFound
 from exchange.http import Call, Room
 from exchange.registry.queries import chain
-from exchange.reports import queries
-from exchange.reports.schemas import AssetShown, AssetsShown, ChainShown, PositionsShown, ScheduleShown, SummaryShown
+from exchange.reports import files, queries, tapes
+from exchange.reports.schemas import (
+    AssetShown,
+    AssetsShown,
+    ChainShown,
+    PositionsShown,
+    ReportQuery,
+    ScheduleShown,
+    StatementQuery,
+    SummaryShown,
+    TapeQuery,
+)
 from exchange.reports.summary import summary
 from exchange.risk.facts import day_number
 from exchange.schemas import PageQuery
@@ -57,6 +69,44 @@ def show_summary(call: Call) -> dict[str, Any]:
     """What the exchange comes to."""
     today = call.today
     return summary(call.session, today=day_number(today))
+
+
+DOWNLOADS = {
+    "loan-tape": (TapeQuery, "What you hold, in the shape of ESMA's Annex IV (corporate underlying exposures)"),
+    "positions": (ReportQuery, "What you held at the end of a day, by currency and pool"),
+    "statement": (StatementQuery, "Your accounts over some days: opening, each movement, closing"),
+}
+
+
+def _download(name: str, form: str) -> None:
+    query, what = DOWNLOADS[name]
+
+    def download(call: Call) -> Response:
+        asked = call.query
+        until, since = asked.get("as_of") or asked.get("to_date") or call.today, asked.get("from_date", call.today)
+        if "from_date" in asked and since > until:
+            fault = Fault("contradictory_dates", "/from_date", f"not after {until}", since.isoformat())
+            raise InvalidRequest("The statement ends before it begins.", faults=(fault,))
+        of = tapes.Asked(
+            str(call.caller.party_id), until, asked.get("known_at", call.now), since, asked.get("identifier")
+        )
+        rows = tapes.batches(call.session, name=name, asked=of)
+        return files.answer(f"{name}-{until}", form, tapes.REPORTS[name].columns, rows)
+
+    download.__name__ = f"download_{name.replace('-', '_')}_{form}"
+    download.__doc__ = f"{what}, as a file ({form}) with its digest in `Repr-Digest`."
+    room.operation(
+        f"/reports/{name}.{form}",
+        roles=[Role.FUNDER],
+        query=query,
+        result={"type": "string", "format": "binary", "description": f"{what} ({form})"},
+        content_type=files.TYPES[form],
+    )(download)
+
+
+for _name in DOWNLOADS:
+    for _form in files.TYPES:
+        _download(_name, _form)
 
 
 def _asset(call: Call, asset_id: str) -> dict[str, Any]:

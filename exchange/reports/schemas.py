@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from exchange.schemas import Id
+from exchange.schemas import Id, IsoDate, Moment, Schema, Text
 
 
 class AssetShown(ma.Schema):
@@ -93,6 +93,27 @@ class PositionsShown(ma.Schema):
     """What a funder holds now."""
 
     items = ma.fields.List(ma.fields.Nested(Position), required=True)
+
+
+class ReportQuery(Schema):
+    """As of the end of which day (today), as it was known at which moment (now)."""
+
+    as_of = IsoDate()
+    known_at = Moment()
+
+
+class TapeQuery(ReportQuery):
+    """`identifier` is the securitisation's (CRPL1); without it your own id stands for it."""
+
+    identifier = Text(28)
+
+
+class StatementQuery(Schema):
+    """The first and the last day (today), as it was known at which moment (now)."""
+
+    from_date = IsoDate(required=True)
+    to_date = IsoDate()
+    known_at = Moment()
 
 
 class SummaryShown(ma.Schema):

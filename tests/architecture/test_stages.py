@@ -54,6 +54,9 @@ EXTRA = {
     ("reviews", "watching"),  # obligors looked at again
     ("risk", "ratings"),  # obligors judged anew
     ("reports", "summary"),  # what the exchange comes to
+    ("reports", "tapes"),  # what a funder downloads, as of any day
+    ("reports", "files"),  # rows as files with their digest
+    ("reports", "parquet"),  # the one place that knows Parquet
     ("losses", "disputes"),  # what obligors object to
     ("losses", "giving_up"),  # writing off, and what comes in for it
     ("losses", "repurchases"),  # assets that go back
