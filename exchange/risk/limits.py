@@ -132,16 +132,7 @@ def review(
     locked with the obligor's own: together they stay within the group's limit. A term that moved alone is a change too,
     which does not put off the limit's next step up.
     """
-    worst: dict[Line, _Worst] = {}
-    told = zip(asked, scores.pd_ppm.tolist(), scores.lgd_bps.tolist(), terms, strict=True)
-    for asset, pd_ppm, lgd_bps, most_days in told:
-        line = (asset.obligor, asset.currency)
-        tenor = min((asset.due_date - asset.issue_date).days, most_days)
-        before = worst.get(line, _Worst(0, 0, 0, most_days))
-        worst[line] = _Worst(
-            max(before.pd_ppm, pd_ppm), max(before.lgd_bps, lgd_bps), max(before.tenor_days, tenor),
-            min(before.most_tenor_days, most_days),
-        )  # fmt: skip
+    worst = _worst_of(asked, scores=scores, terms=terms)
     turnover = _turnover(basis.history, today=today)
     session.execute(GROUPS, {"obligors": sorted({obligor for obligor, _ in worst})})
     _open_exposures(session, sorted(worst), now=now)
@@ -169,6 +160,21 @@ def review(
             excess_minor = max(row.used_minor - decided.limit_minor, 0)
             changes.append((line, Change(row.changes + 1, decided, excess_minor, found.most_tenor_days)))
     _change_limits(session, changes, basis=basis, now=now)
+
+
+def _worst_of(asked: Sequence[Asked], *, scores: Scores, terms: Sequence[int]) -> dict[Line, _Worst]:
+    """By line what is worst among its assets."""
+    worst: dict[Line, _Worst] = {}
+    told = zip(asked, scores.pd_ppm.tolist(), scores.lgd_bps.tolist(), terms, strict=True)
+    for asset, pd_ppm, lgd_bps, most_days in told:
+        line = (asset.obligor, asset.currency)
+        tenor = min((asset.due_date - asset.issue_date).days, most_days)
+        before = worst.get(line, _Worst(0, 0, 0, most_days))
+        worst[line] = _Worst(
+            max(before.pd_ppm, pd_ppm), max(before.lgd_bps, lgd_bps), max(before.tenor_days, tenor),
+            min(before.most_tenor_days, most_days),
+        )  # fmt: skip
+    return worst
 
 
 def _groups(session: Session, lines: Collection[Line]) -> dict[Line, list[Line]]:
