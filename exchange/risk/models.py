@@ -123,7 +123,10 @@ class Decision(Base):
     """
 
     __tablename__ = "decision"
-    __table_args__ = (CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name="pd_range"),)
+    __table_args__ = (
+        CheckConstraint("pd_ppm BETWEEN 0 AND 1000000", name="pd_range"),
+        Index("ix_decision_model_version", "model_version", "decided_at"),
+    )
 
     asset_id: Mapped[str] = mapped_column(String, primary_key=True)
     model_version: Mapped[str] = mapped_column(String)

@@ -4,6 +4,8 @@ Revision ID: 0026
 Revises: 0025
 """
 
+from alembic import op
+
 revision = "0026"
 down_revision = "0025"
 branch_labels = None
@@ -11,4 +13,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Change nothing yet."""
+    """Drift reads what one model scored in the last month, not every decision there is."""
+    op.create_index("ix_decision_model_version", "decision", ["model_version", "decided_at"])
