@@ -8,7 +8,17 @@ import msgspec
 from tests.exchange.good_bodies import ACCOUNT, ASSET, BULK, CLAIM, DAY, OFFER, ORIGINATOR, PAYMENT, SINGLE
 from tests.exchange.house import CONTRACT
 
-QUERY = {"currency": "CNY", "product": "receivable_factoring", "subject": "none"}
+QUERY = {
+    "currency": "CNY",
+    "product": "receivable_factoring",
+    "subject": "none",
+    "from": DAY,
+    "to": DAY,
+    "from_date": DAY,
+    "until_date": DAY,
+    "scheme": "uscc",
+    "value": "none",
+}
 """A right value for each parameter without which there is no answer."""
 
 
