@@ -15,6 +15,7 @@ from tests.benchmarks import (
     sign,
     statement,
     verify,
+    why_not,
 )
 from tests.benchmarks.report import Result, show
 
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], Result | list[Result]]] = {
     "statement": statement.measure,
     "close-of-business": close_of_business.measure,
     "facility": facility.measure,
+    "why-not": why_not.measure,
     "scoring": scoring.measure,
     "sign": sign.measure,
     "verify": verify.measure,
