@@ -13,11 +13,12 @@ from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.losses import rules
 from exchange.registry.actions import Fact, record_many
-from exchange.settlement import policies
+from exchange.settlement import chains, policies
 from exchange.settlement.claims import Claims, lock_claims
 from exchange.settlement.debts import NewDebt, enter_debts
 from exchange.settlement.legs import memo_legs
 from exchange.settlement.rules import Position
+from exchange.settlement.rules import turns as turns_of
 from exchange.trading.actions import withdraw_changed
 from ledger.books import Leg, Transfer, post
 
@@ -33,7 +34,8 @@ class Followed(NamedTuple):
 def follow(session: Session, *, items: Iterable[Followed], today: date, now: datetime) -> None:
     """Do what default and charge-off of assets entail, each once.
 
-    Default: whoever sold with recourse owes its funder what it lacks, or a share of it, and pays from what it has here.
+    Default: whoever sold with recourse owes its funder what it lacks, or a share of it, and pays from what it has here;
+    those who handed the asset on with recourse before it answer after it, in turn.
     Charge-off: what the funder expects of the asset is noted as doubtful; title stays, and so does the obligor's debt.
     A charge-off that money with an earlier value made untrue is taken off the memo again.
     """
@@ -41,7 +43,9 @@ def follow(session: Session, *, items: Iterable[Followed], today: date, now: dat
     for item in items:
         by_kind.setdefault(item.kind, {})[item.asset_id] = item.fact
     claims = lock_claims(session, asset_ids=[asset_id for some in by_kind.values() for asset_id in some])
-    _default(session, _held(claims, by_kind.get("default", ())), today=today, now=now)
+    defaulted = by_kind.get("default", {})
+    _default(session, _held(claims, defaulted), today=today, now=now)
+    _call_chain(session, [one for one in map(claims.positions.get, defaulted) if one], today=today, now=now)
     good = by_kind.get("charge_off_withdrawn", {})
     _count_as_good(session, _held(claims, good), facts=good, today=today, now=now)
     doubtful = by_kind.get("charge_off", {})
@@ -81,6 +85,27 @@ def _default(session: Session, held: Sequence[Position], *, today: date, now: da
         _post(session, [_recourse(debt, today) for debt in owed], now=now)
         enter_debts(session, debts=owed, now=now)
         _claim(session, owed, today=today, now=now)
+
+
+def _call_chain(session: Session, owned: Sequence[Position], *, today: date, now: datetime) -> None:
+    """Whoever handed a claim on with recourse answers for it too: after the company that sold it, which has its days.
+
+    Where nobody sold it, or without recourse, the last of them answers at once.
+    """
+    owed = {one.asset_id: one for one in owned if one.outstanding_minor}
+    found = chains.chains(session, asset_ids=owed)
+    if not found:
+        return
+    terms = policies.in_force(session)
+    query = text("SELECT asset_id FROM debt WHERE asset_id = ANY(:ids) AND cause = 'default' GROUP BY asset_id")
+    sold = set(session.execute(query, {"ids": list(found)}).scalars())
+    turns = {}
+    for asset_id, chain in found.items():
+        one = owed[asset_id]
+        days = terms.of(one.originator_id, one.product).recourse_days
+        first_on = today + timedelta(days=days if asset_id in sold else 0)
+        turns[asset_id] = turns_of(chain, holder_id=one.holder_id, first_on=first_on, days=days)
+    chains.enter(session, turns=turns, now=now)
 
 
 def _recourse(debt: NewDebt, today: date) -> Transfer:

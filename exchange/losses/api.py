@@ -201,6 +201,17 @@ def list_recoveries(call: Call, asset_id: str) -> dict[str, Any]:
     return {"items": queries.recoveries(call.session, asset_id=asset_id, caller=call.caller)}
 
 
+@room.operation(
+    "/assets/<asset_id>/recourse-calls",
+    roles=[Role.PLATFORM, Role.OPERATOR, Role.AUDITOR],
+    result=wire.RecourseCallsShown,
+)
+def list_recourse_calls(call: Call, asset_id: str) -> dict[str, Any]:
+    """Who handed the asset on with recourse and answers for it after default, each in turn."""
+    _check_sight(call, asset_id)
+    return {"items": queries.recourse_calls(call.session, asset_id=asset_id)}
+
+
 @room.operation("/debts", roles=EVERYBODY, query=PageQuery, result=wire.DebtsShown)
 def list_debts(call: Call) -> dict[str, Any]:
     """What sellers and holders owe for assets that went wrong."""

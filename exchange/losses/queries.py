@@ -45,6 +45,16 @@ DEBTS = """
 """
 
 
+def recourse_calls(session: Session, *, asset_id: str) -> list[dict[str, Any]]:
+    """Who handed the asset on and answers for it, in the order of their turns."""
+    query = text("""
+        SELECT rank, scheme || ':' || value AS debtor, due_on, paid_minor, ended_on,
+               coalesce(outcome, CASE WHEN told_at IS NULL THEN 'waiting' ELSE 'called' END) AS state
+        FROM recourse_call JOIN company ON company.company_id = debtor_id WHERE asset_id = :id ORDER BY rank DESC
+    """)
+    return [dict(row) for row in session.execute(query, {"id": asset_id}).mappings()]
+
+
 def sees(session: Session, *, caller: Caller, asset_id: str) -> bool:
     """Whether there is such an asset and the caller may know of it: an obligor what it owes, others as of title."""
     if caller.role is not Role.OBLIGOR:

@@ -187,6 +187,26 @@ class RecoveriesShown(ma.Schema):
     items = ma.fields.List(ma.fields.Nested(RecoveryShown), required=True)
 
 
+class RecourseCallShown(ma.Schema):
+    """One who handed the asset on with recourse: `rank` counts from the first, the latest is called first.
+
+    `waiting` until its turn comes on `due_on`, then `called`; `paid` where it took the asset back for `paid_minor`.
+    """
+
+    rank = ma.fields.Integer(required=True)
+    debtor = ma.fields.String(required=True)
+    due_on = ma.fields.Date(required=True)
+    state = OneOf("waiting", "called", "paid", "released", required=True)
+    paid_minor = ma.fields.Integer(required=True)
+    ended_on = ma.fields.Date(required=True, allow_none=True)
+
+
+class RecourseCallsShown(ma.Schema):
+    """Who answers for an asset in default, in the order of their turns."""
+
+    items = ma.fields.List(ma.fields.Nested(RecourseCallShown), required=True)
+
+
 class DebtShown(ma.Schema):
     """What a company owes for an asset: the rest of `amount_minor` after what it paid and what was released."""
 

@@ -20,6 +20,7 @@ from exchange.payments.models import Payment, PaymentPolicy, PaymentStep, Payout
 from exchange.payments.money import paid_with
 from exchange.payments.rules import Creditor, InsufficientCash, Kind, NoPayoutAccount, Policy
 from exchange.services import Services
+from exchange.settlement import chains
 from ledger.books import InsufficientFunds, Leg, Reversal, Transfer, balances, post, reverse
 
 POLICY = "policy"
@@ -230,8 +231,10 @@ def _take(session: Session, payment_id: str, order: Order, *, today: date, now: 
         # Read after the cash was locked: whoever makes the seller owe more takes what cash it has first.
         debts = books.seller_recourse(order.party_id)
         left = balances(session.connection(), accounts=[(cash, money), (debts, money)])
-        if left[cash, money] + min(left.get((debts, money), 0), 0) < 0:
-            raise _short(order, order.amount_minor + left[cash, money] + left[debts, money])
+        owed_minor = chains.called_minor(session, company_id=order.party_id, currency=order.currency)
+        owed_minor -= min(left.get((debts, money), 0), 0)
+        if left[cash, money] < owed_minor:
+            raise _short(order, order.amount_minor + left[cash, money] - owed_minor)
     if order.receipt_id is not None:
         session.execute(REFUNDED, {"minor": order.amount_minor, "id": order.receipt_id})
 

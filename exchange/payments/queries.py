@@ -14,6 +14,7 @@ from exchange.auth import Caller, Role
 from exchange.currencies import commodity
 from exchange.payments.models import PaymentPolicy, PayoutAccount
 from exchange.payments.rules import Policy, alarm_state, masked
+from exchange.settlement import chains
 from ledger.books import balances
 
 PAYMENTS = """
@@ -73,14 +74,15 @@ def hold_accounts(session: Session, *, party_id: str) -> None:
 
 
 def free_minor(session: Session, *, party_id: str, currency: str) -> int:
-    """What a party has, less what it owes as a seller."""
+    """What a party has, less what it owes as a seller and is called for as one who handed claims on."""
     money = commodity(currency)
     if party_id.startswith("fnd_"):
         cash = (books.funder_cash(party_id), money)
         return balances(session.connection(), accounts=[cash]).get(cash, 0)
     cash, debts = (books.seller_cash(party_id), money), (books.seller_recourse(party_id), money)
     known = balances(session.connection(), accounts=[cash, debts])
-    return known.get(cash, 0) + min(known.get(debts, 0), 0)
+    called_minor = chains.called_minor(session, company_id=party_id, currency=currency)
+    return known.get(cash, 0) + min(known.get(debts, 0), 0) - called_minor
 
 
 def proposed_so_far(

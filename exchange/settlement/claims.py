@@ -23,6 +23,12 @@ TREES = """
 """
 
 
+CALLED_OFF = text("""
+    UPDATE recourse_call SET outcome = 'released', ended_on = :day WHERE asset_id = ANY(:ids) AND outcome IS NULL
+""")
+"""Nobody answers for a claim on which nothing is owed."""
+
+
 class Reduction(NamedTuple):
     """A claim gets smaller: by how much, how much of it the funder got, the seller owes the funder, the funder lost."""
 
@@ -112,6 +118,8 @@ def reduce(session: Session, *, reductions: Sequence[Reduction], reason: str, to
     limits.use_room(session, amounts=room, cause="reduced", now=now)
     facts = encumbrances.cut(session, outstanding=owed, reason=reason, today=today, now=now)
     settled = _settle(session, [asset_id for asset_id, left in owed.items() if not left], now=now)
+    if settled:
+        session.execute(CALLED_OFF, {"ids": list(settled), "day": today})
     facts += [
         Fact(asset_id, "asset.released", {"reason": reason, "effective_date": day.isoformat()})
         for asset_id, day in sorted(settled.items())

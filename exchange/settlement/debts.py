@@ -19,7 +19,7 @@ from exchange.callbacks.settlements import Proof, prove
 from exchange.currencies import commodity
 from exchange.db import copy_rows
 from exchange.registry.actions import Fact, record_many
-from exchange.settlement import buy_backs
+from exchange.settlement import buy_backs, chains
 from exchange.settlement.claims import Claims, lock_claims
 from exchange.settlement.legs import memo_legs
 from exchange.settlement.models import Debt
@@ -103,6 +103,7 @@ def collect_soon(session: Session, *, company_ids: Iterable[str]) -> None:
     debtors = list(session.execute(query, {"ids": sorted(set(company_ids))}).scalars())
     if debtors:
         jobs.enqueue(session, job=JOB, payload={"company_ids": debtors})
+    chains.answer_soon(session, company_ids=company_ids)
 
 
 def release(session: Session, *, released: Mapping[str, int]) -> None:

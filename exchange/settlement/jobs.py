@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from exchange import jobs
 from exchange.services import Services
-from exchange.settlement import debts, lines
+from exchange.settlement import buy_backs, chains, debts, lines
 
 
 def match_lines(services: Services, session: Session, payload: dict[str, Any]) -> None:
@@ -29,3 +29,16 @@ def collect_debts(services: Services, session: Session, payload: dict[str, Any])
     now = services.clock.now(session)
     today = services.business_date(now)
     debts.collect(session, company_ids=payload["company_ids"], today=today, now=now)
+
+
+def call_transferors(services: Services, session: Session, payload: dict[str, Any]) -> None:  # noqa: ARG001 - as all
+    """Tell those whose turn has come in a chain of recourse, a batch at a time."""
+    now = services.clock.now(session)
+    if chains.call(session, today=services.business_date(now), now=now):
+        jobs.enqueue(session, job=buy_backs.CALL_JOB, payload={})
+
+
+def answer_calls(services: Services, session: Session, payload: dict[str, Any]) -> None:
+    """Let companies that were called take claims back with the money they have here."""
+    now = services.clock.now(session)
+    chains.answer(session, company_ids=payload["company_ids"], today=services.business_date(now), now=now)

@@ -243,6 +243,34 @@ class Debt(Base):
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class RecourseCall(Base):
+    """A company that handed a claim on with recourse, once the obligor is in default: `rank` is its place in the chain.
+
+    Told once (`told_at`), from `due_on` on. `paid`: it has the claim for what is owed on it; `released`: it owes nothing.
+    """
+
+    __tablename__ = "recourse_call"
+    __table_args__ = (
+        CheckConstraint("rank > 0 AND paid_minor >= 0", name="ranges"),
+        CheckConstraint("outcome IN ('paid', 'released')", name="outcome_known"),
+        CheckConstraint("(outcome IS NULL) = (ended_on IS NULL)", name="ended_with_an_outcome"),
+        CheckConstraint("(paid_minor > 0) = (outcome IS NOT DISTINCT FROM 'paid')", name="paid_in_whole"),
+        UniqueConstraint("asset_id", "debtor_id"),
+        Index("ix_recourse_call_debtor", "debtor_id", postgresql_where=text("outcome IS NULL")),
+        Index("ix_recourse_call_due", "due_on", postgresql_where=text("outcome IS NULL AND told_at IS NULL")),
+    )
+
+    asset_id: Mapped[str] = mapped_column(ForeignKey("claim.asset_id"), primary_key=True)
+    rank: Mapped[int] = mapped_column(primary_key=True)
+    debtor_id: Mapped[str] = mapped_column(ForeignKey("company.company_id"))
+    due_on: Mapped[date]
+    told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str | None] = mapped_column(String)
+    ended_on: Mapped[date | None]
+    paid_minor: Mapped[int] = mapped_column(BigInteger)
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class BankAccount(Base):
     """A collection account at a bank: statements of others are refused. `table` names the columns of its CSV files."""
 

@@ -54,6 +54,14 @@ class Recovered(NamedTuple):
         return self.funder_minor + self.holder_minor
 
 
+class Turn(NamedTuple):
+    """A company that answers for a claim it handed on: its place in the chain from 1, and when its turn comes."""
+
+    rank: int
+    company_id: str
+    due_on: date
+
+
 class Charged(NamedTuple):
     """What a charge gets of a payment."""
 
@@ -290,6 +298,25 @@ def unearned_minor(*, discount_minor: int, bought_on: date, due_date: date, on: 
     tenor_days = max((due_date - bought_on).days, 1)
     left_days = min(max((due_date - on).days, 0), tenor_days)
     return discount_minor * left_days // tenor_days
+
+
+def turns(chain: Sequence[tuple[str, str]], *, holder_id: str, first_on: date, days: int) -> list[Turn]:
+    """Who answers to a claim's holder, latest first, each `days` after the one before (recourse of endorsers).
+
+    `chain` has who handed it on, from the first, `with` recourse or `without`. Whoever did so without is passed over.
+    A company that stands in it twice answers at its first place only, and nobody to one that stands before itself.
+    """
+    places: dict[str, int] = {}
+    for rank, (company_id, recourse) in enumerate(chain, start=1):
+        if company_id == holder_id:
+            break
+        if recourse == "with":
+            places.setdefault(company_id, rank)
+    latest_first = sorted(((rank, company_id) for company_id, rank in places.items()), reverse=True)
+    return [
+        Turn(rank, company_id, first_on + timedelta(days=days * place))
+        for place, (rank, company_id) in enumerate(latest_first)
+    ]
 
 
 def _charged(charges: Sequence[OpenCharge], paid: dict[str, int]) -> Iterator[Charged]:

@@ -61,6 +61,7 @@ EXTRA = {
     ("losses", "giving_up"),  # writing off, and what comes in for it
     ("losses", "repurchases"),  # assets that go back
     ("settlement", "buy_backs"),  # title back against money
+    ("settlement", "chains"),  # who handed a claim on answers for it
     ("settlement", "charges"),  # what is owed on top of a claim
     ("settlement", "debts"),  # what sellers owe, and how they pay it
     ("settlement", "legs"),  # all of it in the books
