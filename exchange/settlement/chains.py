@@ -184,16 +184,7 @@ def answer(session: Session, *, company_ids: Iterable[str], today: date, now: da
     books.open_for(session, legs=[leg for transfer in transfers for leg in transfer.legs])
     post(session.connection(), transfers=transfers, now=now)
     pending = record_many(session, facts=facts, now=now)
-    told = [
-        Notice(
-            str(one.position.funder_id),
-            "recourse.paid",
-            {"amount_minor": one.position.funder_due_minor, "cause": "transfer", "effective_date": today.isoformat()}
-            | {"asset_id": one.position.asset_id, "left_minor": 0},
-            pending[-1],
-        )
-        for one in funded
-    ]
+    told = [_notice(one, today=today, pending_id=pending[-1]) for one in funded]
     tell_many(session, notices=[*told, *back.notices(pending[: len(back.facts)])], now=now)
     paid = sorted({one.position.holder_id for one in answers})
     jobs.enqueue(session, job=COLLECT_JOB, payload={"company_ids": paid})
@@ -246,6 +237,18 @@ def _transfer(one: _Answer, today: date) -> Transfer:
         Leg(books.seller_cash(one.position.holder_id), money, one.amount_minor),
     )
     return Transfer(f"{one.position.asset_id}/recourse_call/{one.rank}", today, "recourse of a holder", legs)
+
+
+def _notice(one: _Answer, *, today: date, pending_id: int) -> Notice:
+    """What a funder is told that was paid."""
+    data = {
+        "asset_id": one.position.asset_id,
+        "amount_minor": one.position.funder_due_minor,
+        "cause": "transfer",
+        "effective_date": today.isoformat(),
+        "left_minor": 0,
+    }
+    return Notice(str(one.position.funder_id), "recourse.paid", data, pending_id)
 
 
 def _paid(answers: Sequence[_Answer], today: date) -> list[Fact]:

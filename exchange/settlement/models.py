@@ -246,7 +246,7 @@ class Debt(Base):
 class RecourseCall(Base):
     """A company that handed a claim on with recourse, once the obligor is in default: `rank` is its place in the chain.
 
-    Told once (`told_at`), from `due_on` on. `paid`: it has the claim for what is owed on it; `released`: it owes nothing.
+    Told once (`told_at`), from `due_on` on. `paid`: it has the claim for what is owed on it; `released`: owes nothing.
     """
 
     __tablename__ = "recourse_call"
