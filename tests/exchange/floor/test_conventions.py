@@ -13,13 +13,13 @@ from flask_smorest import Api
 from exchange import http
 from exchange.auth import Caller, Role
 from exchange.conventions import Retirement, begin
-from exchange.errors import Unauthenticated
+from exchange.errors import Refusal, Unauthenticated
 from exchange.http import Room
 from tests.exchange.house import CONTRACT, House
 from tests.exchange.premises import premises
 from tests.exchange.receivables.shared import at_once, twin
 
-TERMS = {"approvals": [], "silence": []}
+TERMS: dict[str, list[object]] = {"approvals": [], "silence": []}
 REPLACED = {
     "/v1/fact-policy",
     "/v1/forbearance-consent",
@@ -131,7 +131,7 @@ def test_an_operation_on_its_way_out() -> None:
     api.register_blueprint(room)
     app.before_request(begin)
     app.after_request(http.finish)
-    app.register_error_handler(http.Refusal, http.problem_response)
+    app.register_error_handler(Refusal, http.problem_response)
     app.extensions[http.EXTENSION] = None
     documented = api.spec.to_dict()["paths"]["/v1/old"]["get"]
     assert (documented["deprecated"], documented["x-sunset"]) == (True, "2027-03-02T00:00:00+00:00")

@@ -234,8 +234,8 @@ def test_keys_of_the_vault(house: House, tmp_path: Path, monkeypatch: pytest.Mon
                 text("INSERT INTO controller VALUES (:id, :hash, :sealed, now())"),
                 {"id": f"ctl_{place.decode()}", "hash": place, "sealed": value},
             )
-    for name, value in to_environment(settings).items():
-        monkeypatch.setenv(name, value)
+    for variable, setting in to_environment(settings).items():
+        monkeypatch.setenv(variable, setting)
     runner = CliRunner()
     assert "Key 2 is made" in runner.invoke(command.group, ["rotate"]).output
     new = open_keyring(settings, entropy=house.services.entropy)
