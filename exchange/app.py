@@ -43,6 +43,7 @@ from exchange.reports import api as reports
 from exchange.reviews import api as reviews
 from exchange.risk import api as risk
 from exchange.rounds import api as rounds
+from exchange.sandbox import api as sandbox
 from exchange.schemas import Problem
 from exchange.services import Services
 from exchange.servicing import api as servicing
@@ -79,6 +80,7 @@ ROOMS = (
     reports,
     operations,
     privacy,
+    sandbox,
 )
 PUBLIC = (oauth, registry, operations, confirmation_pages, console)
 

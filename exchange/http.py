@@ -288,15 +288,14 @@ def _act(
         if caller.role is auth.Role.FUNDER and not operation.across_funders:
             see_only(session, funder_id=str(caller.party_id))
         now = at_hand.clock.now(session)
-        return _once(session, answer, caller=caller, key=key, raw=raw, now=now) if operation.idempotent else answer()
+        return _once(session, answer, caller=caller, key=key, raw=raw) if operation.idempotent else answer()
 
 
-def _once(
-    session: Session, answer: Callable[[], Response], *, caller: auth.Caller, key: str, raw: bytes, now: datetime
-) -> Response:
+def _once(session: Session, answer: Callable[[], Response], *, caller: auth.Caller, key: str, raw: bytes) -> Response:
     """The answer kept under the caller's key, or this first one, kept from now on.
 
     What a definitive refusal did is undone, but its answer is kept in the same transaction: the key is held until then.
+    It is kept for so many of the machine's days: a virtual clock may pass them in a minute.
     """
     mark = idempotency.fingerprint(request.method, request.path, raw)
     kept = idempotency.find(session, client_id=caller.client_id, key=key, fingerprint=mark)
@@ -310,7 +309,7 @@ def _once(
             raise
         response = problem_response(refusal)
     first = Answer(response.status_code, response.content_type or JSON, response.get_data())
-    idempotency.keep(session, client_id=caller.client_id, key=key, fingerprint=mark, answer=first, now=now)
+    idempotency.keep(session, client_id=caller.client_id, key=key, fingerprint=mark, answer=first, now=system_now())
     return response
 
 

@@ -20,6 +20,7 @@ STATEMENT_BYTES = 64 * 1024 * 1024
 REQUESTS_A_MINUTE = 60_000
 RETENTION_YEARS = 10
 """What the law has of a customer kept after the last deal (PRC Anti-Money Laundering Law of 2024, article 34)."""
+SANDBOXES_A_FUNDER = 3
 
 
 class SettingsError(Exception):
@@ -42,6 +43,7 @@ class Settings:
     With `bound_tokens` no access token is worth anything by itself; with `client_certificates` the proxy in front is
     trusted to say which certificate it verified. With `signed_commitments` funders sign what they commit to (RFC 9421).
     `calendars` says by currency whose business days its market keeps; a currency without one trades on every day.
+    `sandbox_server` is where the databases of sandboxes are made; without it there are none.
     """
 
     home: Path
@@ -66,6 +68,8 @@ class Settings:
     statement_bytes: int = STATEMENT_BYTES
     retention_years: int = RETENTION_YEARS
     calendars: tuple[tuple[str, str], ...] = ()
+    sandbox_server: str | None = None
+    sandboxes_a_funder: int = SANDBOXES_A_FUNDER
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -114,6 +118,13 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             default=RETENTION_YEARS,
             of="years the law has personal data kept",
         ),
+        sandbox_server=_database_url(env.get("EXCHANGE_SANDBOX_SERVER"), name="EXCHANGE_SANDBOX_SERVER"),
+        sandboxes_a_funder=_positive(
+            "EXCHANGE_SANDBOXES_A_FUNDER",
+            env.get("EXCHANGE_SANDBOXES_A_FUNDER"),
+            default=SANDBOXES_A_FUNDER,
+            of="sandboxes a funder may have",
+        ),
     )
 
 
@@ -136,7 +147,10 @@ def to_environment(settings: Settings) -> dict[str, str]:
         "EXCHANGE_STATEMENT_BYTES": str(settings.statement_bytes),
         "EXCHANGE_CALENDARS": ",".join(map("=".join, settings.calendars)),
         "EXCHANGE_RETENTION_YEARS": str(settings.retention_years),
+        "EXCHANGE_SANDBOXES_A_FUNDER": str(settings.sandboxes_a_funder),
     }
+    if settings.sandbox_server is not None:
+        env["EXCHANGE_SANDBOX_SERVER"] = settings.sandbox_server
     if settings.database_url is not None:
         env["DATABASE_URL"] = settings.database_url
     if settings.seed is not None:
@@ -238,11 +252,11 @@ def _guard(value: str | None, *, database_url: str | None) -> str | None:
     return value
 
 
-def _database_url(value: str | None) -> str | None:
+def _database_url(value: str | None, *, name: str = "DATABASE_URL") -> str | None:
     """`postgresql://` as every tool writes it becomes the driver's own spelling."""
     if not value:
         return None
     scheme, separator, rest = value.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise SettingsError("DATABASE_URL must start with postgresql://")
+        raise SettingsError(f"{name} must start with postgresql://")
     return f"postgresql+psycopg://{rest}"

@@ -28,6 +28,7 @@ COMMANDS = {
     "reconcile": "exchange.reconciliation.commands:reconcile",
     "replay": "exchange.cli.commands:run_replay",
     "run": "exchange.cli.commands:run_all",
+    "sandboxes": "exchange.cli.commands:run_sandboxes",
     "vault": "exchange.operations.vault:group",
     "verify": "exchange.cli:verify",
     "witness": "exchange.witness.command:run_witness",

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -23,6 +24,7 @@ from exchange.replay.funders import DEFAULT_FILE
 from exchange.replay.page import page
 from exchange.replay.progress import Progress
 from exchange.replay.supervisor import ChildDied
+from exchange.sandbox import keeper, places
 from exchange.services import Services, open_services
 
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -42,6 +44,18 @@ def run_worker() -> None:
     """Do the work: schedules, jobs, sealing, callbacks. Any number of workers may run."""
     process.settle_in()
     worker.run(_services())
+
+
+@click.command("sandboxes")
+def run_sandboxes() -> None:
+    """Keep the funders' sandboxes: make them, move their clocks, play the others. Any number of keepers may run."""
+    services = _services()
+    places.check_server(services.settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    process.settle_in()
+    keeper.run(services, app.create_app, stop=stop)
 
 
 @click.command("check")

@@ -21,6 +21,7 @@ from exchange.registry import models as registry
 from exchange.reviews import models as reviews
 from exchange.risk import models as risk
 from exchange.rounds import models as rounds
+from exchange.sandbox import models as sandbox
 from exchange.servicing import models as servicing
 from exchange.settlement import models as settlement
 from exchange.title import models as title
@@ -57,6 +58,7 @@ DEFINED_IN = (
     reviews,
     ratings,
     collections,
+    sandbox,
     log_tables,
     books,
 )

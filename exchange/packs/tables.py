@@ -19,6 +19,9 @@ LEFT_OUT: Mapping[str, str] = {
     "worker_heartbeat": "which processes lived here lately",
     "request_count": "requests of the last minute",
     "used_proof": "proofs of the last minutes",
+    "sandbox": "funders' worlds for trying things in; they end with this instance",
+    "sandbox_scenario": "what they asked for there",
+    "sandbox_day": "what came of it",
 }
 """Tables and columns that hold secrets, personal data, or nothing that outlives the instance: each with why."""
 

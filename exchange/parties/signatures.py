@@ -89,7 +89,7 @@ def keep_signature(call: Call, *, subject: str) -> None:
         if call.services.settings.signed_commitments:
             raise SignatureMissing("This has to be signed (RFC 9421).", headers=WANTED)
         return
-    target = urlsplit(request.url)._replace(scheme="", netloc="").geturl()
+    target = urlsplit(request.url)._replace(scheme="", netloc="").geturl().removeprefix(request.root_path)
     message = Message(request.method, call.services.settings.issuer + target, headers)
     keys = {row.thumbprint: row.public_jwk for row in live_keys(call.session, client_id=call.caller.client_id)}
     try:

@@ -4,7 +4,7 @@ import base64
 import itertools
 import time
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import urllib3
@@ -49,14 +49,44 @@ def public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:
     return {"kty": "OKP", "crv": "Ed25519", "x": x}
 
 
+class Answer(Protocol):
+    """What came back."""
+
+    @property
+    def status(self) -> int:
+        """HTTP's."""
+
+    @property
+    def data(self) -> bytes:
+        """The body."""
+
+
+class Pool(Protocol):
+    """What sends requests: connections of urllib3, or an application in this very process."""
+
+    def request(self, method: str, url: str, *, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """Send, and wait for the answer."""
+
+    def close(self) -> None:
+        """Close what is kept."""
+
+
 class ApiClient:
     """One party's connection. Not for use from several threads."""
 
-    def __init__(self, base_url: str, *, client_id: str, key: Ed25519PrivateKey, issuer: str | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        client_id: str,
+        key: Ed25519PrivateKey,
+        issuer: str | None = None,
+        pool: Pool | None = None,
+    ) -> None:
         self.client_id = client_id
         self._issuer = issuer or base_url
         self._key = OKPKey.import_key(key)
-        self._pool = pool_of(base_url)
+        self._pool = pool or pool_of(base_url)
         self._token = ""
         self._expires_at: datetime | None = None
         self._assertions = itertools.count(1)
@@ -119,11 +149,11 @@ def _patience(wait_seconds: int) -> dict[str, str]:
     return {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
 
 
-def pool_of(base_url: str) -> urllib3.HTTPConnectionPool:
+def pool_of(base_url: str) -> Pool:
     """A kept connection to the API."""
     url: Url = parse_url(base_url)
     kind = urllib3.HTTPSConnectionPool if url.scheme == "https" else urllib3.HTTPConnectionPool
-    return kind(
+    pool = kind(
         url.host or "",
         url.port,
         maxsize=1,
@@ -131,11 +161,10 @@ def pool_of(base_url: str) -> urllib3.HTTPConnectionPool:
         timeout=urllib3.Timeout(connect=5, read=120),
         retries=False,
     )
+    return cast("Pool", pool)
 
 
-def send(
-    pool: urllib3.HTTPConnectionPool, method: str, path: str, *, body: bytes | None, headers: dict[str, str]
-) -> tuple[int, bytes]:
+def send(pool: Pool, method: str, path: str, *, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
     """Send; again, as the very same request, when the answer was lost or was "not now" (`Unreachable`)."""
     failure: object = None
     for attempt in range(_TRIES):

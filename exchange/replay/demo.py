@@ -133,7 +133,7 @@ def _clear(home: Path) -> None:
 
 def run_forever(home: Path, *, say: Say = print, wait: Callable[[], Any]) -> None:
     """Serve the demo's exchange on loopback until `wait` returns (or Ctrl-C)."""
-    with running(virtual_settings(home, seed=DEMO_SEED), port=RUN_PORT) as exchange:
+    with running(virtual_settings(home, seed=DEMO_SEED), port=RUN_PORT, sandboxes=True) as exchange:
         say(f"Exchange     {exchange.base_url}/")
         say(f"Contract     {exchange.base_url}/docs/")
         say(f"Commands     export {_exported(exchange.settings)}")

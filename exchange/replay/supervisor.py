@@ -69,13 +69,19 @@ class Exchange:
 
 @contextmanager
 def running(
-    settings: Settings, *, port: int | None = None, fresh_at: datetime | None = None, workers: int = 1
+    settings: Settings,
+    *,
+    port: int | None = None,
+    fresh_at: datetime | None = None,
+    workers: int = 1,
+    sandboxes: bool = False,
 ) -> Iterator[Exchange]:
     """Start everything for `settings`, wait until it answers, and stop all of it at the end.
 
     Without a database in the settings an embedded one is brought up in `home`. `fresh_at` makes it anew (a
     database of the settings has to be empty), moves its virtual clock there and enters an operator whose key
-    is `operator_key`. More `workers` do more at once; one alone does all in a fixed order.
+    is `operator_key`. More `workers` do more at once; one alone does all in a fixed order. With `sandboxes` there is
+    a keeper of those, on the same server unless the settings name another.
     Raises `ChildDied`, and `SettingsError` for a port in use.
     """
     with ExitStack() as stack:
@@ -86,6 +92,8 @@ def running(
             settings = replace(settings, database_url=url)
         port = free_port(port or 0)
         settings = replace(settings, issuer=f"http://{LOOPBACK}:{port}", callback_networks=(ip_network("127.0.0.0/8"),))
+        if sandboxes:
+            settings = replace(settings, sandbox_server=settings.sandbox_server or settings.database_url)
         exchange = Exchange(settings.issuer, settings, leash=held)
         upgrade(settings.database_url or "")
         if fresh_at is not None:
@@ -94,6 +102,8 @@ def running(
         _spawn(exchange, "api", _api_command(port))
         for number in range(1, workers + 1):
             _spawn(exchange, f"worker-{number}", [sys.executable, "-m", "exchange", "worker"])
+        if sandboxes:
+            _spawn(exchange, "sandboxes", [sys.executable, "-m", "exchange", "sandboxes"])
         _wait_healthy(exchange)
         try:
             yield exchange

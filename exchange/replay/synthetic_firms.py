@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
 from exchange.replay.rows import Company
@@ -107,6 +108,12 @@ def make_firms(rng: Random, *, history_days: int, days: int, obligors: int = 190
     boss = new_person(rng)
     ring = tuple(_company(rng, next(names), "trading", ("新材料", "New Materials"), controller=boss) for _ in range(4))
     return Firms(selling, buying, ring)
+
+
+@lru_cache(maxsize=16)
+def seeded_firms(seed: int) -> Firms:
+    """Everyone, as the seed alone decides."""
+    return make_firms(Random(seed), history_days=180, days=120)
 
 
 def _names(rng: Random) -> Iterator[tuple[tuple[str, str, str, str], tuple[str, str]]]:

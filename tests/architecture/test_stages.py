@@ -155,6 +155,10 @@ EXTRA = {
     ("servicing", "consent"),  # rules of waiting; `rules` has those of lateness
     ("servicing", "effects"),  # what follows from facts
     ("servicing", "forbearances"),  # proposals to wait, and their answers
+    ("sandbox", "keeper"),  # lives sandboxes, in a process of its own
+    ("sandbox", "mounts"),  # the way in: which application a request is for
+    ("sandbox", "places"),  # databases and the services on them
+    ("sandbox", "players"),  # the other parties, over the sandbox's own API
     ("servicing", "terms"),  # a policy as data
 }
 PURE = ("flask", "flask_smorest", "sqlalchemy", "psycopg", "exchange.clock", "exchange.db")

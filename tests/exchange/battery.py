@@ -50,6 +50,7 @@ class Operation(NamedTuple):
         known |= {"redemption_id": "rdm_01h455vb4pex5vsknk084sn02q", "version": "1"}
         known |= {"item_id": "rvw_01h455vb4pex5vsknk084sn02q", "grant_id": "rgr_01h455vb4pex5vsknk084sn02q"}
         known |= {"sequence": "1"}
+        known |= {"sandbox_id": "sbx_01h455vb4pex5vsknk084sn02q"}
         known |= {"suspension_id": "sus_01h455vb4pex5vsknk084sn02q"}
         known |= {"controller_id": "ctl_01h455vb4pex5vsknk084sn02q", "erasure_id": "ers_01h455vb4pex5vsknk084sn02q"}
         known |= {"originator_id": ORIGINATOR, "kind": "invoice", "claim_id": CLAIM} | parts

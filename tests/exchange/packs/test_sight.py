@@ -38,6 +38,7 @@ NOT_FOR_FUNDERS = {
     "submission_policy", "supersession", "trade", "used_assertion", "used_proof", "virtual_account", "work_decision",
     "work_item", "worker_heartbeat", "write_off_request", "log_leaf", "log_tile", "books_balances",
     "round_clearing", "round_dropped", "round_part", "round_progress",
+    "sandbox", "sandbox_day", "sandbox_scenario",
 }  # fmt: skip
 """Tables of others, of the whole market or of the machine. The last three are in other files."""
 
