@@ -81,7 +81,7 @@ class Place:
         count = callbacks.BATCH
         while count == callbacks.BATCH:
             with services.database.transaction() as session:
-                count = callbacks.publish(session, entropy=services.entropy, now=system_now())
+                count = callbacks.publish(session, services=services, now=system_now())
         with services.database.transaction() as session:
             left = session.execute(select(WorkItem.job, WorkItem.last_error).limit(1)).first()
         if left is not None:

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
 from exchange import http
 from exchange.clock import system_now
-from exchange.errors import NotFound, Refusal
+from exchange.errors import NotFound, Refusal, Unavailable
 from exchange.sandbox import actions
 from exchange.sandbox.models import Sandbox
 from exchange.sandbox.places import services_of
@@ -58,10 +59,11 @@ class Mounts:
             if environ["REQUEST_METHOD"] in READS or inside == TOKEN:
                 return self._application(self._row(match[1]))(environ, start_response)
             return self._changed(match[1], environ)(environ, start_response)
-        except Refusal as refusal:
-            return http.problem_response(refusal)(environ, start_response)
-        except SQLAlchemyError as error:
-            return http.unavailable_response(error)(environ, start_response)
+        except Refusal as refused:
+            return _problem(refused)(environ, start_response)
+        except SQLAlchemyError:
+            refusal = Unavailable("The database did not answer.", headers={"Retry-After": "2"})
+            return _problem(refusal)(environ, start_response)
 
     def _row(self, sandbox_id: str) -> Sandbox:
         with self._services.database.transaction() as session:
@@ -88,6 +90,12 @@ class Mounts:
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
         return found
+
+
+def _problem(refusal: Refusal) -> Response:
+    """A refusal outside of any application's request (RFC 9457)."""
+    body = msgspec.json.encode(refusal.as_problem())
+    return Response(body, status=refusal.status, content_type=http.PROBLEM, headers=refusal.headers)
 
 
 def _open(row: Sandbox | None) -> Sandbox:
