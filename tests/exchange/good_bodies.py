@@ -136,7 +136,7 @@ BULK: dict[str, dict[str, Any]] = {
 SINGLE: dict[str, dict[str, Any]] = {
     "create_sandbox": {"name": "Integration", "start_date": "2031-03-03", "seed": 5},
     "advance_clock": {"days": 3, "stop_at": ["offer.made"]},
-    "begin_scenario": {"kind": "late_payer", "parameters": {"count": 2, "grade": "B1", "days_late": 9}},
+    "begin_scenario": {"kind": "late_payer"},
     "put_fact_policy": FACT_POLICY,
     "read_national_id": {"purpose": "legal_request", "reason": "court letter 7"},
     "ask_erasure": {"reason": "the person asked"},
