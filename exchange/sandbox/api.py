@@ -126,7 +126,9 @@ def reset_sandbox(call: Call, sandbox_id: str) -> Shown:
     return _end(call, sandbox_id, "resetting")
 
 
-@room.operation("/sandboxes/<sandbox_id>", method="DELETE", roles=SEES, result=wire.SandboxShown, status=202)
+@room.operation(
+    "/sandboxes/<sandbox_id>/end", method="POST", roles=SEES, result=wire.SandboxShown, status=202, idempotent=True
+)
 def end_sandbox(call: Call, sandbox_id: str) -> Shown:
     """Drop a sandbox, with all that is in it."""
     return _end(call, sandbox_id, "ending")

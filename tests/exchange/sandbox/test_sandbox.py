@@ -87,7 +87,7 @@ def yard_of(server_url: str, home: Path) -> Iterator[Yard]:
         with Keeper(services, create_app, template=TEMPLATE) as keeper:
             yield Yard(house, keeper, web, services)
             for one in house.funders[0].get("/v1/sandboxes")["items"]:
-                house.funders[0].call("DELETE", f"/v1/sandboxes/{one['sandbox_id']}")
+                house.funders[0].call("POST", f"/v1/sandboxes/{one['sandbox_id']}/end")
             while keeper.step():
                 pass
 
@@ -147,7 +147,7 @@ def test_a_story(yard: Yard) -> None:
 def test_two_know_nothing_of_each_other(yard: Yard) -> None:
     """A token of one, or of the main exchange, is no token in the other; nor is a funder's sandbox another's."""
     for one in yard.house.funders[0].get("/v1/sandboxes")["items"]:
-        yard.house.funders[0].call("DELETE", f"/v1/sandboxes/{one['sandbox_id']}")
+        yard.house.funders[0].call("POST", f"/v1/sandboxes/{one['sandbox_id']}/end")
     while yard.keeper.step():
         pass
     first, second = yard.asked(), yard.asked(name="Other")
