@@ -28,7 +28,7 @@ class Services:
         """The calendar date of `moment` where this exchange does business."""
         return business_date(moment, time_zone=self.settings.time_zone)
 
-    def trades(self, currency: str, *, on: date) -> bool:
+    def trades(self, currency: str, on: date) -> bool:
         """Whether the market of a currency is open that day."""
         return trades_on(on, calendar=dict(self.settings.calendars).get(currency))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import insert, select, text
@@ -179,15 +180,9 @@ def _offer(
         # The cash was there when the round counted it and has left since: no offer without money behind it.
         pools.release(session, asset_ids=sorted(_offered(session, pool_id=pool.pool_id)), now=now)
         return
-    until = rules.valid_until(
-        now, time_zone=services.settings.time_zone, trades=lambda day: services.trades(pool.currency, on=day)
-    )
-    values = {
-        "offer_id": offer_id,
-        "pool_id": pool.pool_id,
-        "funder_id": pool.funder_id,
-        "held_minor": pool.price,
-    }
+    opens = partial(services.trades, pool.currency)
+    until = rules.valid_until(now, time_zone=services.settings.time_zone, trades=opens)
+    values = {"offer_id": offer_id, "pool_id": pool.pool_id, "funder_id": pool.funder_id, "held_minor": pool.price}
     session.execute(insert(Offer).values(made_at=now, valid_until=until, **values))
     data = {
         "offer_id": offer_id,

@@ -167,7 +167,7 @@ def _freeze(session: Session, *, services: Services, round_: Round) -> list[Inpu
             tuple(sorted((group, room) for (group, line), room in groups.items() if line == currency)),
         )
         for currency in sorted({asset.currency for asset in assets})
-        if round_.asked_by is not None or services.trades(currency, on=today)
+        if round_.asked_by is not None or services.trades(currency, today)
     ]
 
 
