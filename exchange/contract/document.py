@@ -9,7 +9,14 @@ from exchange.contract.bounds import bounded
 from exchange.contract.codes import refusals
 from exchange.contract.events import event_schemas, parameters, webhooks
 from exchange.contract.examples import Examples
-from exchange.errors import InvalidRequest, MalformedBody, NotFound, Refusal
+from exchange.errors import (
+    InvalidRequest,
+    MalformedBody,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Refusal,
+)
 from exchange.paging import BadCursor
 
 Document = dict[str, Any]
@@ -109,6 +116,8 @@ def _at_the_door(operation: dict[str, Any], *, has_path: bool) -> Iterator[type[
     yield from (one for one in refusals(http._answer) if only.get(one, True))  # noqa: SLF001 - what the door does
     if "after" in asked:
         yield BadCursor
+    if "If-Match" in asked:
+        yield from (PreconditionRequired, PreconditionFailed)
 
 
 def _headers() -> dict[str, Any]:

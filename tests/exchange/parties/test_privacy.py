@@ -27,6 +27,12 @@ from tests.exchange.premises import premises
 
 NUMBER = "110101199003071234"
 WHY = {"purpose": "legal_request", "reason": "court letter 7"}
+SEALING = {
+    "callbacks/actions",  # secrets under which callbacks are signed
+    "parties/privacy",  # what is a person's
+    "sandbox/places",  # what a sandbox's own keys come from
+    "trading/closing",  # bids, once their auction is over
+}
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +128,13 @@ def test_no_note_no_number(house: House, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_nothing_else_opens_what_is_sealed() -> None:
-    """Bids and callback secrets are opened where they are used; what is a person's only beside its note."""
+    """Secrets and bids are opened where they are used; what is a person's only beside its note."""
     opening = set()
     for source in [one for one in sources("exchange") if "vault" in one.text]:
         for node in ast.walk(ast.parse(source.text)):
             if isinstance(node, ast.Attribute) and node.attr == "open" and "vault" in ast.unparse(node.value):
                 opening.add(source.path)
-    assert opening == {f"exchange/{place}.py" for place in ("callbacks/actions", "parties/privacy", "trading/closing")}
+    assert opening == {f"exchange/{place}.py" for place in SEALING}
     readers = {source.path for source in sources("exchange") if "identity_sealed" in source.text}
     parties = {f"exchange/parties/{name}.py" for name in ("actions", "models", "privacy")}
     assert readers == parties | {"exchange/operations/queries.py", "exchange/packs/tables.py"}
