@@ -21,6 +21,7 @@ COMMANDS = {
     "contract": "exchange.cli.commands:contract",
     "demo": "exchange.cli.commands:demo",
     "export": "exchange.packs.commands:export_command",
+    "headers": "exchange.cli.commands:show_headers",
     "import": "exchange.packs.commands:import_command",
     "keys": "exchange.registry.commands:group",
     "migrate": "exchange.cli.commands:migrate",

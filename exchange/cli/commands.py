@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import msgspec
 
-from exchange import app, process, settings, worker
+from exchange import app, client, process, settings, worker
 from exchange.auth import Role
+from exchange.client import Exchange
 from exchange.contract.breaks import breaks
+from exchange.contract.client_text import client_text
 from exchange.migrations import upgrade
 from exchange.operations.queries import checks
 from exchange.parties.clients import register_client
@@ -28,6 +31,7 @@ from exchange.sandbox import keeper, places
 from exchange.services import Services, open_services
 
 DAY = click.DateTime(["%Y-%m-%d"])
+CLIENT = Path(client.__file__).with_name("operations.py")
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -98,6 +102,26 @@ def contract(file: Path, *, check: bool) -> None:
     if check:
         sys.exit(not file.exists() or published != written)
     file.write_text(written)
+    CLIENT.write_text(client_text(msgspec.json.decode(written)))
+
+
+@click.command("headers")
+@click.option("--client", "client_id", required=True, help="Your client id.")
+@click.option("--key", type=FILE, required=True, help="The PEM file of your private key.")
+@click.option("--data", help="The body that will be sent.")
+@click.option("--idempotency-key", help="For what moves value; the request is signed (RFC 9421), too.")
+@click.argument("method")
+@click.argument("url")
+def show_headers(
+    method: str, url: str, *, client_id: str, key: Path, data: str | None, idempotency_key: str | None
+) -> None:
+    """Write the headers of one request, to be piped into `curl --header @-`: token, proof, signature."""
+    parts = urlsplit(url)
+    base = f"{parts.scheme}://{parts.netloc}"
+    body = None if data is None else data.encode()
+    transport = Exchange(base, client_id=client_id, key=key)
+    headers = transport.headers(method, url.removeprefix(base), body=body, key=idempotency_key)
+    click.echo("\n".join(f"{name}: {value}" for name, value in headers.items()))
 
 
 @click.command("replay")

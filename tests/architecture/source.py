@@ -46,14 +46,14 @@ class Source:
 
 @cache
 def sources(*folders: str) -> tuple[Source, ...]:
-    """Return the files of these folders (all of them: wsgi.py too), but for what Alembic wrote."""
+    """Return the files of these folders (all of them: wsgi.py too), but for what is written by programs."""
     roots = [ROOT / folder for folder in folders or (*PACKAGES, "tests")]
     paths = [path for root in roots for path in root.rglob("*.py")]
     paths += [ROOT / "wsgi.py"] if not folders and (ROOT / "wsgi.py").exists() else []
     return tuple(
         Source(path.relative_to(ROOT).as_posix(), text := path.read_text(), ast.parse(text))
         for path in sorted(paths)
-        if "migrations/versions" not in path.as_posix()
+        if "migrations/versions" not in path.as_posix() and not path.as_posix().endswith("client/operations.py")
     )
 
 

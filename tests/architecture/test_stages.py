@@ -8,6 +8,7 @@ NOT_STAGES = {
     "banking",
     "clearing",
     "cli",
+    "client",
     "contract",
     "embedded",
     "migrations",
