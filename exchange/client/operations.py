@@ -93,6 +93,10 @@ class Exchange(Transport):
         """An asset's signed life, to be verified without us."""
         return self.call("GET", f"/v1/assets/{part(asset_id)}/records")
 
+    def list_recourse_calls(self, asset_id: str) -> Any:
+        """Who handed the asset on with recourse and answers for it after default, each in turn."""
+        return self.call("GET", f"/v1/assets/{part(asset_id)}/recourse-calls")
+
     def recover_asset(self, asset_id: str, *, bank_reference: str, value_date: str, amount_minor: int, currency: str, payer_name: str | None = None, idempotency_key: str | None = None) -> Any:
         """Enter money for an asset that was charged off or given up, whoever paid it."""
         return self.call("POST", f"/v1/assets/{part(asset_id)}/recoveries", body=given(bank_reference=bank_reference, value_date=value_date, amount_minor=amount_minor, currency=currency, payer_name=payer_name), key=idempotency_key or new_key())
@@ -925,6 +929,36 @@ class Exchange(Transport):
         """What your rehearsal came to, when it is done. You alone: the most that the terms can match."""
         return self.call("GET", f"/v1/rehearsals/{part(rehearsal_id)}")
 
+    def download_loan_tape_csv(self, *, as_of: str | None = None, known_at: str | None = None, identifier: str | None = None) -> Any:
+        """What you hold, in the shape of ESMA's Annex IV (corporate underlying exposures), as a file
+        (csv) with its digest in `Repr-Digest`."""
+        return self.call("GET", "/v1/reports/loan-tape.csv", query=given(as_of=as_of, known_at=known_at, identifier=identifier))
+
+    def download_loan_tape_parquet(self, *, as_of: str | None = None, known_at: str | None = None, identifier: str | None = None) -> Any:
+        """What you hold, in the shape of ESMA's Annex IV (corporate underlying exposures), as a file
+        (parquet) with its digest in `Repr-Digest`."""
+        return self.call("GET", "/v1/reports/loan-tape.parquet", query=given(as_of=as_of, known_at=known_at, identifier=identifier))
+
+    def download_positions_csv(self, *, as_of: str | None = None, known_at: str | None = None) -> Any:
+        """What you held at the end of a day, by currency and pool, as a file (csv) with its digest in
+        `Repr-Digest`."""
+        return self.call("GET", "/v1/reports/positions.csv", query=given(as_of=as_of, known_at=known_at))
+
+    def download_positions_parquet(self, *, as_of: str | None = None, known_at: str | None = None) -> Any:
+        """What you held at the end of a day, by currency and pool, as a file (parquet) with its digest
+        in `Repr-Digest`."""
+        return self.call("GET", "/v1/reports/positions.parquet", query=given(as_of=as_of, known_at=known_at))
+
+    def download_statement_csv(self, *, from_date: str, to_date: str | None = None, known_at: str | None = None) -> Any:
+        """Your accounts over some days: opening, each movement, closing, as a file (csv) with its
+        digest in `Repr-Digest`."""
+        return self.call("GET", "/v1/reports/statement.csv", query=given(from_date=from_date, to_date=to_date, known_at=known_at))
+
+    def download_statement_parquet(self, *, from_date: str, to_date: str | None = None, known_at: str | None = None) -> Any:
+        """Your accounts over some days: opening, each movement, closing, as a file (parquet) with its
+        digest in `Repr-Digest`."""
+        return self.call("GET", "/v1/reports/statement.parquet", query=given(from_date=from_date, to_date=to_date, known_at=known_at))
+
     def list_repurchases(self, *, after: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """The repurchases that concern you."""
         return self.pages("/v1/repurchases", given(after=after, limit=limit))
@@ -994,6 +1028,45 @@ class Exchange(Transport):
     def explain_round(self, round_id: str, asset_id: str) -> Any:
         """Why a round did not give you an asset: your mandates' rules asked again of what was frozen."""
         return self.call("GET", f"/v1/rounds/{part(round_id)}/why-not/{part(asset_id)}")
+
+    def create_sandbox(self, *, name: str, start_date: str | None = None, seed: int | None = None, public_jwk: dict[str, Any] | None = None, idempotency_key: str | None = None) -> Any:
+        """Ask for an exchange of your own. It is `making` for a moment, then `open`."""
+        return self.call("POST", "/v1/sandboxes", body=given(name=name, start_date=start_date, seed=seed, public_jwk=public_jwk), key=idempotency_key or new_key())
+
+    def list_sandboxes(self, *, after: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Your sandboxes."""
+        return self.pages("/v1/sandboxes", given(after=after, limit=limit))
+
+    def show_sandbox(self, sandbox_id: str) -> Any:
+        """A sandbox, and how far its clock is."""
+        return self.call("GET", f"/v1/sandboxes/{part(sandbox_id)}")
+
+    def advance_clock(self, sandbox_id: str, *, days: int | None = None, until: str | None = None, stop_at: list[Any] | None = None, idempotency_key: str | None = None) -> Any:
+        """Move the clock. Day by day everything that falls due happens; meanwhile the sandbox can be
+        read, not changed."""
+        return self.call("POST", f"/v1/sandboxes/{part(sandbox_id)}/clock/advance", body=given(days=days, until=until, stop_at=stop_at), key=idempotency_key or new_key())
+
+    def list_days(self, sandbox_id: str, *, after: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """What each day brought so far."""
+        return self.pages(f"/v1/sandboxes/{part(sandbox_id)}/days", given(after=after, limit=limit))
+
+    def end_sandbox(self, sandbox_id: str, *, idempotency_key: str | None = None) -> Any:
+        """Drop a sandbox, with all that is in it."""
+        return self.call("POST", f"/v1/sandboxes/{part(sandbox_id)}/end", key=idempotency_key or new_key())
+
+    def reset_sandbox(self, sandbox_id: str, *, idempotency_key: str | None = None) -> Any:
+        """Go back to the first morning: what was done since is gone, and the same calls give the same
+        ids again."""
+        return self.call("POST", f"/v1/sandboxes/{part(sandbox_id)}/reset", key=idempotency_key or new_key())
+
+    def begin_scenario(self, sandbox_id: str, *, kind: str, parameters: dict[str, Any] | None = None, idempotency_key: str | None = None) -> Any:
+        """Have something happen: it begins in a moment, today in the sandbox, and goes on as its clock
+        does."""
+        return self.call("POST", f"/v1/sandboxes/{part(sandbox_id)}/scenarios", body=given(kind=kind, parameters=parameters), key=idempotency_key or new_key())
+
+    def list_scenarios(self, sandbox_id: str, *, after: str | None = None, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """The scenarios of a sandbox, and the assets that each began with."""
+        return self.pages(f"/v1/sandboxes/{part(sandbox_id)}/scenarios", given(after=after, limit=limit))
 
     def report_servicing(self, *, currency: str, asset_count: int, outstanding_minor: int, idempotency_key: str | None = None) -> Any:
         """Say what you service for facilities; a servicer that is silent makes its assets worth less."""

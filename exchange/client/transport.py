@@ -130,8 +130,7 @@ class Transport:
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key is not None:
-            digest = base64.b64encode(hashlib.sha256(body or b"").digest()).decode()
-            headers |= {"Idempotency-Key": key, "Content-Digest": f"sha-256=:{digest}:"}
+            headers["Idempotency-Key"] = key
             signer = HTTPMessageSigner(signature_algorithm=self._key.signs, key_resolver=self._key)
             message = _Message(method, url, headers)
             signer.sign(
@@ -141,6 +140,7 @@ class Transport:
                 tag="fapi-2-request",
                 covered_component_ids=SIGNED,
                 include_alg=False,
+                body=body or b"",
             )
         return headers
 

@@ -51,7 +51,7 @@ def test_from_a_key_to_a_funded_asset(house: House, address: str, tmp_path: Path
     """A key pair of openssl's, a mandate, an offer, a signed commitment, the purchase."""
     key = tmp_path / "bank.pem"
     subprocess.run(["openssl", "genpkey", "-algorithm", *kind.split(), "-out", key], check=True, timeout=30)
-    name = kind.split()[0]
+    name = kind.split(maxsplit=1)[0]
     bank = _enter(house, address, key=key, name=name)
     opened = bank.create_mandate(**mandate(name=name))
     today = house.today.isoformat()
@@ -60,8 +60,8 @@ def test_from_a_key_to_a_funded_asset(house: House, address: str, tmp_path: Path
     house.move(10, days=1)
     (offer,) = bank.list_offers(state="open", limit=1)
     assert offer["mandate_id"] == opened["mandate_id"]
-    once = bank.commit_to_offer(offer["offer_id"], idempotency_key=f"take {name}")
-    assert bank.commit_to_offer(offer["offer_id"], idempotency_key=f"take {name}") == once
+    once = bank.commit_to_offer(offer["offer_id"], idempotency_key=f"take-{name}")
+    assert bank.commit_to_offer(offer["offer_id"], idempotency_key=f"take-{name}") == once
     house.move(14)
     assert len(list(bank.list_pools(limit=1))) == 1
     (signed,) = bank.list_signed_requests(subject=offer["offer_id"])["items"]
