@@ -7,8 +7,9 @@ from unittest.mock import patch
 from exchange import embedded
 from exchange.migrations import upgrade
 from tests.benchmarks.report import Result, best_of
+from tests.conftest import TEMPLATE
 from tests.exchange.house import mandate
-from tests.exchange.pools.shared import TEMPLATE, house_on, invoice
+from tests.exchange.pools.shared import house_on, invoice
 
 MANDATES = 200
 SECONDS = 0.02

@@ -43,11 +43,10 @@ def install(house: House, hazard: TimeToPay) -> None:
     values = np.random.default_rng(1).normal(size=(200, len(STEADY)))
     beside = Challenger(bags=1, rounds=2).fit(values, values[:, 0] > 0)
     engine = Engine(challenger=beside, hazard=hazard)
-    told = {"version": engine.version, "event": "promoted", "by": "t", "reason": "t", "today": house.today}
     with house.services.database.transaction() as session:
         now = house.services.clock.now(session)
         engines.keep(session, engine=engine, now=now)
-        engines.note(session, **told, now=now)
+        engines.note(session, version=engine.version, event="promoted", by="t", reason="t", today=house.today, now=now)
 
 
 def line(house: House, name: str) -> dict[str, Any]:

@@ -58,8 +58,9 @@ class Yard:
     def settled(self, sandbox_id: str) -> dict[str, Any]:
         """The sandbox when nothing more is to be done in it."""
         path = f"/v1/sandboxes/{sandbox_id}"
+        shown: dict[str, Any] = {}
         for _ in range(MOST_STEPS):
-            shown: dict[str, Any] = self.house.funders[0].get(path)
+            shown = self.house.funders[0].get(path)
             assert shown["trouble"] is None
             scenarios = self.house.funders[0].get(f"{path}/scenarios")["items"] if shown["state"] == "open" else []
             if shown["state"] == "open" and not shown["until"] and all(one["state"] == "begun" for one in scenarios):
@@ -79,8 +80,10 @@ class Yard:
 def yard_of(server_url: str, home: Path) -> Iterator[Yard]:
     """An exchange whose sandboxes are on the same server."""
     with premises(server_url, home) as house:
-        networks = {"callback_networks": (ip_network("127.0.0.0/8"),)}
-        settings = replace(house.services.settings, sandbox_server=server_url, sandboxes_a_funder=2, **networks)
+        own = (ip_network("127.0.0.0/8"),)
+        settings = replace(
+            house.services.settings, sandbox_server=server_url, sandboxes_a_funder=2, callback_networks=own
+        )
         services = replace(house.services, settings=settings)
         web = Web(Mounts(create_app(services), services, create_app))
         house.funders[0].web = web  # type: ignore[assignment]  # Flask's has more
