@@ -41,9 +41,21 @@ Cooled = Callable[[float], None]
 
 
 class Dual:
-    """The bound as a function of prices, over some pairs; `portion` of all faces is in the receivables of these."""
+    """The bound as a function of prices, over some pairs; `portion` of all faces is in the receivables of these.
 
-    def __init__(self, rows: Rows, pairs: Pairs, *, portion: float = 1.0) -> None:
+    Where pairs were left out that lose more than `margin` at the prices `around`, these hold only near there: no price
+    is moved further than what makes half of that up (the box step of Marsten, Hogan and Blankenship 1975).
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        pairs: Pairs,
+        *,
+        portion: float = 1.0,
+        around: Floats | None = None,
+        margin: float = np.inf,
+    ) -> None:
         held = rows.market.receivables.face
         total = max(1.0, float(held.sum()))
         self.rows, self.pairs = rows, pairs
@@ -57,7 +69,10 @@ class Dual:
         self.limit = np.where(rows.live, rows.limit / total, 0.0)
         squares = self.uses.multiply(self.uses).sum(axis=0)
         count = np.bincount(self.uses.indices, minlength=rows.size)
-        self.strength: Floats = np.maximum(np.sqrt(squares / np.maximum(count, 1)), 1e-3)
+        self.strength: Floats = np.where(count, np.maximum(np.sqrt(squares / np.maximum(count, 1)), 1e-3), 1.0)
+        centre = np.zeros(rows.size) if around is None else around
+        self.low: Floats = np.maximum(centre - margin / 2 / self.strength, 0)
+        self.high: Floats = centre + margin / 2 / self.strength
 
     def reduced(self, prices: Floats) -> Floats:
         """Each pair's value less what it uses, for a minor unit."""
@@ -141,7 +156,9 @@ def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
     reach, enough = np.full(len(prices), REACH), heat * dual.enough
     value, gradient, shares = dual.smooth(prices, heat)
     for _ in range(STEPS):
-        free = np.flatnonzero(dual.rows.live & ((prices > 0) | (gradient < 0)))
+        falls, rises = (gradient > 0) & (prices > dual.low), (gradient < 0) & (prices < dual.high)
+        inside = (prices > dual.low) & (prices < dual.high)
+        free = np.flatnonzero(dual.rows.live & (falls | rises | inside))
         if not len(free):
             break
         hessian = dual.curvature(shares, heat, free)
@@ -149,12 +166,13 @@ def _settle(dual: Dual, prices: Floats, heat: float) -> Floats:
         hessian[np.diag_indices_from(hessian)] = steep * (1 + 1e-6) + max(steep.max() * 1e-12, 1e-300)
         unit = 1 / np.sqrt(hessian.diagonal())
         far = reach[free] * heat / dual.strength[free]
-        low, high = np.maximum(-prices[free], -far) / unit, far / unit
+        low = np.maximum(dual.low[free] - prices[free], -far) / unit
+        high = np.minimum(dual.high[free] - prices[free], far) / unit
         step = unit * _box_step(hessian * unit[:, None] * unit, unit * gradient[free], low, high)
         bend = hessian @ step
         foretold = gradient[free] @ step + step @ bend / 2
         moved = prices.copy()
-        moved[free] = np.maximum(prices[free] + step, 0)
+        moved[free] = np.clip(prices[free] + step, dual.low[free], dual.high[free])
         next_value, next_gradient, next_shares = dual.smooth(moved, heat)
         came_true = (next_value - value) / foretold if foretold < 0 else 0.0
         told = step * (gradient[free] + bend / 2)

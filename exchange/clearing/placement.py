@@ -9,6 +9,7 @@ from exchange.clearing.pairs import Pairs
 from exchange.clearing.rows import PERMILLE, Rows
 
 NOWHERE = -1
+Saved = tuple[Ints, list[int], dict[int, int], Ints]
 
 
 class Placement:
@@ -115,11 +116,11 @@ class Placement:
                 return False
         return True
 
-    def saved(self) -> tuple[Ints, list[int], dict[int, int], Ints]:
+    def saved(self) -> Saved:
         """What `restore` takes."""
         return self.at.copy(), list(self.sums), dict(self.parts), self.placed_in_parts.copy()
 
-    def restore(self, saved: tuple[Ints, list[int], dict[int, int], Ints]) -> None:
+    def restore(self, saved: Saved) -> None:
         """Go back."""
         self.at, self.sums, self.parts, self.placed_in_parts = saved
 

@@ -1,7 +1,6 @@
 """From a market to an answer: prices of the limits, a bound, and a placement that keeps every limit."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from exchange.clearing.exact import whole_market
 from exchange.clearing.market import Ints, Market, Progress, checked, reordered
 from exchange.clearing.pairs import Pairs, blocks, joined
 from exchange.clearing.parts import divide, fill_parts
-from exchange.clearing.placement import Placement
+from exchange.clearing.placement import Placement, Saved
 from exchange.clearing.polish import Polisher
 from exchange.clearing.rounding import round_choices
 from exchange.clearing.rows import Floats, Rows
@@ -23,12 +22,14 @@ HEATS = tuple(20_000 / 3**power for power in range(10))
 HOT, WARM = 6, 4
 """How many heats a sample is enough for; from which one on all receivables count."""
 MILD = 7
-SAMPLE = 16_000
-"""Receivables in the sample that the first prices of a large market come from."""
+SAMPLE, LARGE_SAMPLE = 16_000, 160_000
+"""Receivables in the samples that the first prices of a large market come from."""
+MORE_SCREENS, LOOSE = 2, 2e-4
+"""How often pairs are chosen anew while those that were left out raise the bound by more than this part."""
 FAR, MIDDLE, NEAR = 5_000.0, 2_000.0, 800.0
 """Pairs that are worth so much less than their receivable's best one are left out: at the sample's prices, at those
 of a warm market, and at the last."""
-MOST_PAIRS = 6_000_000
+MOST_PAIRS = 10_000_000
 """Pairs that are looked at together: about half a kilobyte each."""
 SMALL = 4_000
 """Pairs up to which a market is solved by branch and bound."""
@@ -41,8 +42,8 @@ WORTH_FILLING = 0.2
 """A pool that would have this part of its least size is filled up to it, if that can be; a smaller one is given up."""
 MOST_NEEDY = 5_000
 """Pairs of a mandate whose pool has to be filled up."""
-TRIES, GOOD, TRIED_AGAIN = 2, 0.005, 20_000
-"""How often receivables are rounded, hotter each time, in a market of at most so many, until the gap is good."""
+TRIED, MOST_TRIES, GOOD = 20_000, 6, 0.005
+"""Receivables that are rounded in all, hotter each time: a small market as often as it takes until the gap is good."""
 AWKWARD = 1_000
 """When more than one pair in so many can only be placed in parts, prices for placing whole are sought as well."""
 
@@ -52,7 +53,7 @@ class Answer:
     """Who gets what: `entries` of (receivable, mandate, amount), in order.
 
     `prices` are (limit, group, key, price). Value and bound in minor units times bps times days. `complete` is false
-    when it, or the search in a small market, was stopped by the clock: then another run may differ.
+    when the search through a small market was at its count of nodes before it was at an end.
     """
 
     entries: tuple[tuple[int, int, int], ...]
@@ -67,25 +68,18 @@ class Answer:
         return (self.bound - self.value) / self.bound if self.bound else 0.0
 
 
-class Stopped(Exception):
-    """The clearing was asked to stop."""
-
-
-def clear(
-    market: Market, *, seed: bytes, progress: Progress | None = None, stop: Callable[[], bool] | None = None
-) -> Answer:
+def clear(market: Market, *, seed: bytes, progress: Progress | None = None) -> Answer:
     """Place receivables with mandates for the greatest value under all limits.
 
     Ties and the order of work follow from `seed` alone, which treats equal mandates and equal receivables equally:
-    they are shuffled by it first. `stop` is asked between steps: once it says so the best placement so far is the
-    answer, which keeps every limit and is marked incomplete; before there is one, nothing is placed. Refuses
-    `MarketMalformed` and its kin.
+    they are shuffled by it first. Work is counted, never timed: the same market and seed give the same answer on a
+    slow machine. `progress` may raise to stop it, which leaves no answer. Refuses `MarketMalformed` and its kin.
     """
     checked(market)
     receivables = shuffled(len(market.receivables), seed + b"receivables")
     mandates = shuffled(len(market.mandates), seed + b"mandates")
     with threadpool_limits(1, user_api="blas"):  # one order of sums: the same bytes from the same build of BLAS
-        return _Clearing(reordered(market, receivables, mandates), progress, stop).run(receivables, mandates)
+        return _Clearing(reordered(market, receivables, mandates), progress).run(receivables, mandates)
 
 
 def shuffled(count: int, seed: bytes) -> Ints:
@@ -129,59 +123,61 @@ class _Kept:
 class _Clearing:
     """One market being cleared."""
 
-    def __init__(self, market: Market, progress: Progress | None, stop: Callable[[], bool] | None) -> None:
+    def __init__(self, market: Market, progress: Progress | None) -> None:
         self.market, self.rows = market, Rows(market)
-        self._progress, self._stop = progress, stop
+        self._progress = progress
         self.prices: Floats = np.zeros(self.rows.size)
         self.bound = 0
         self.ended = True
 
     def run(self, receivables: Ints, mandates: Ints) -> Answer:
         """The answer, in the order in which the market was given."""
-        placement: Placement | None = None
-        complete = False
-        try:
-            near = self._price()
-            placement = Placement(self.rows, near)
-            self._place(placement)
-            complete = self.ended
-        except Stopped:
-            self._stop = None
-            if placement is not None:
-                self._make_whole(placement)
-        if not self.bound:
-            self.bound = self._screen(None)[1]
-        entries = [] if placement is None else placement.entries()
-        told = sorted((int(receivables[i]), int(mandates[j]), amount) for i, j, amount in entries)
-        return Answer(tuple(told), self._priced(mandates), placement.value() if placement else 0, self.bound, complete)
+        placement = Placement(self.rows, self._price())
+        self._place(placement)
+        told = sorted((int(receivables[i]), int(mandates[j]), amount) for i, j, amount in placement.entries())
+        return Answer(tuple(told), self._priced(mandates), placement.value(), self.bound, self.ended)
 
     def _price(self) -> Pairs:
         """Find the prices and the bound; the pairs that are worth looking at, at these prices."""
-        held = self.market.receivables
-        count, face = len(held), held.face
-        self._tell("pairs", 0, 0)
+        count = len(self.market.receivables)
         if count <= 2 * SAMPLE:
-            pairs = joined([pairs for _, pairs in blocks(self.market)])
-            last = Dual(self.rows, pairs)
+            last = self._dual(None, count)
             self._descend(last, 0, len(HEATS))
         else:
-            sample = np.arange(SAMPLE)  # they are shuffled
-            pairs = joined([pairs for _, pairs in blocks(self.market, sample)])
-            portion = float(face[sample].sum()) / float(face.sum())
-            sampled = Dual(self.rows, pairs, portion=portion)
-            self._descend(sampled, 0, HOT)
-            self.prices = relax(sampled, self.prices, HEATS[HOT - 1])
-            self._descend(Dual(self.rows, self._screen(FAR)[0]), WARM, MILD)
-            last = Dual(self.rows, self._screen(MIDDLE)[0])
+            for size, margin, begin, end in ((SAMPLE, None, 0, HOT), (LARGE_SAMPLE, FAR, WARM, MILD)):
+                sampled = self._dual(margin, size)
+                self._descend(sampled, begin, end)
+                if size < count:
+                    self.prices = relax(sampled, self.prices, HEATS[end - 1])
+            del sampled
+            last = self._dual(MIDDLE, count)
             self._descend(last, MILD - 1, len(HEATS))
         self.prices = Prices.of(self.rows, self.prices).floats()
-        needy = self._needy(last, self.prices)
-        del last
-        if len(pairs) <= SMALL and count <= 2 * SAMPLE:
-            near, self.bound = self._screen(None)
+        if len(last.pairs) <= SMALL and count <= 2 * SAMPLE:
+            near, self.bound = self._screen(None)[:2]
             return near
-        near, self.bound = self._screen(NEAR)
-        return self._with_all_of(needy, near)
+        near, self.bound = self._screen(NEAR)[:2]
+        for _ in range(MORE_SCREENS):
+            if self.bound <= (1 + LOOSE) * last.bound(self.prices) * float(self.market.receivables.face.sum()):
+                break
+            kept = self.prices, near, self.bound
+            del last
+            last = self._dual(MIDDLE, count)
+            self._descend(last, len(HEATS) - 2, len(HEATS))
+            self.prices = Prices.of(self.rows, self.prices).floats()
+            near, self.bound = self._screen(NEAR)[:2]
+            if self.bound > kept[2]:
+                self.prices, near, self.bound = kept
+                break
+        return self._with_all_of(self._needy(last, self.prices), near)
+
+    def _dual(self, margin: float | None, count: int) -> Dual:
+        """Over the first so many receivables (they are shuffled) and their pairs within `margin` at these prices."""
+        face = self.market.receivables.face
+        some = np.arange(min(count, len(face)))
+        pairs, _, margin = self._screen(margin, some)
+        portion = float(face[some].sum()) / max(1.0, float(face.sum()))
+        return Dual(self.rows, pairs, portion=min(1.0, portion), around=self.prices, margin=margin)
 
     def _needy(self, dual: Dual, prices: Floats) -> Ints:
         """The mandates that would have less than their least pool, but enough of it to be worth filling up."""
@@ -205,27 +201,32 @@ class _Clearing:
     def _place(self, placement: Placement) -> None:
         """Round, exchange, mend, and fill up with parts."""
         rows, pairs = self.rows, placement.pairs
-        if 0 < len(pairs) <= SMALL:
-            found, ended = whole_market(placement)
-            self.ended = self.ended and ended
-            self._tell("exact", int(found), 1)
         fits = np.flatnonzero(rows.fits_alone(pairs))
         dual, prices = self._whole_prices(pairs, fits)
-        cost = dual.rows.spread @ prices
-        if placement.value():
-            self._polish(Polisher(placement, cost, prices, width=WIDTH, steps=EXCHANGES))
-            return
+        polisher = Polisher(placement, dual.rows.spread @ prices, prices, width=WIDTH, steps=EXCHANGES)
         empty, best, most = placement.saved(), placement.saved(), -1
-        for heat in HEATS[: -1 - TRIES : -1]:
+        for heat in HEATS[: -1 - min(MOST_TRIES, max(1, TRIED // max(1, len(placement.face)))) : -1]:
             placement.restore(empty)
             empty = placement.saved()
             placement.place(fits[round_choices(dual, prices, dual.smooth(prices, heat)[2])])
-            self._polish(Polisher(placement, cost, prices, width=WIDTH, steps=EXCHANGES))
-            if placement.value() > most:
-                best, most = placement.saved(), placement.value()
-            if self.bound - most <= GOOD * self.bound or len(placement.face) > TRIED_AGAIN:
+            best, most = self._polish(polisher, best, most)
+            if self.bound - most <= GOOD * self.bound:
                 break
+        if most < self.bound and 0 < len(pairs) <= SMALL:
+            placement.restore(empty)
+            found, self.ended = whole_market(placement)
+            self._tell("exact", int(found), 1)
+            if placement.value() > most and self._holds(placement):
+                best, most = placement.saved(), placement.value()
+            best, most = self._polish(polisher, best, most)
         placement.restore(best)
+
+    def _holds(self, placement: Placement) -> bool:
+        """Whether every limit is kept, and every pool has its least size or is none."""
+        least = self.market.mandates.min_pool.tolist()
+        return not any(
+            placement.broken(mandate) or 0 < placement.sums[mandate] < size for mandate, size in enumerate(least)
+        )
 
     def _whole_prices(self, pairs: Pairs, fits: Ints) -> tuple[Dual, Floats]:
         """Prices at which receivables are rounded: only what can be placed whole counts, and pools get their size."""
@@ -240,9 +241,13 @@ class _Clearing:
         dual = Dual(rows.demanding(needy), dual.pairs)
         return dual, descend(dual, prices, heats=HEATS[WARM:])
 
-    def _polish(self, polisher: Polisher) -> None:
-        """Exchange whole receivables and divide those that may be split, by turns, until every limit is kept."""
+    def _polish(self, polisher: Polisher, best: Saved, most: int) -> tuple[Saved, int]:
+        """Exchange whole receivables and divide those that may be split, by turns, until every limit is kept.
+
+        The better of what came of it and of the best so far, and its value.
+        """
         placement, every = polisher.placement, range(len(self.market.mandates))
+        polisher.closed.clear()
         strict = STRICT
         self._tell("divide", 0, 0)
         divide(polisher, strict=strict)
@@ -255,15 +260,16 @@ class _Clearing:
         self._mend(polisher, strict)
         for _ in range(2):
             closed = self._close_small(polisher)
-            before, most = placement.saved(), placement.value()
+            before, worth = placement.saved(), placement.value()
             self._tell("divide", 0, 0)
             divide(polisher, strict=STRICTEST)
             self._mend(polisher, strict)
-            if placement.value() < most:
+            if placement.value() < worth:
                 placement.restore(before)
             if not (closed or self._close_small(polisher)):
                 break
         fill_parts(placement)
+        return (placement.saved(), placement.value()) if placement.value() > most else (best, most)
 
     def _repair(self, polisher: Polisher, strict: float) -> None:
         """Mend every mandate's limits where that costs least."""
@@ -294,28 +300,20 @@ class _Clearing:
                 polisher.closed.add(mandate)
         return len(small)
 
-    def _make_whole(self, placement: Placement) -> None:
-        """Stopped half-way: take out whatever breaks a limit."""
-        cost = self.rows.spread @ self.prices
-        polisher = Polisher(placement, cost, self.prices, width=WIDTH, steps=EXCHANGES)
-        for mandate in range(len(self.market.mandates)):
-            polisher.mend(mandate)
-        self._close_small(polisher)
+    def _screen(self, margin: float | None, only: Ints | None = None) -> tuple[Pairs, int, float]:
+        """The pairs within `margin` of their receivable's best at these prices, the bound they prove, and the margin.
 
-    def _screen(self, margin: float | None) -> tuple[Pairs, int]:
-        """The pairs within `margin` of their receivable's best at these prices, and the bound they prove.
-
-        The margin is halved whenever there are more pairs than fit in memory.
+        It is halved whenever there are more pairs than fit in memory.
         """
         prices, kept, best_sum = Prices.of(self.rows, self.prices), _Kept(margin), 0
-        done, count = 0, len(self.market.receivables)
-        for block, pairs in blocks(self.market):
+        done, count = 0, len(self.market.receivables) if only is None else len(only)
+        for block, pairs in blocks(self.market, only):
             self._tell("screen", done, count)
             block_sum, worth = prices.of_receivables(pairs)
             best_sum += block_sum
             done += len(block)
             kept.add(pairs, worth)
-        return joined(kept.pairs), total(prices, best_sum)
+        return joined(kept.pairs), total(prices, best_sum), kept.margin
 
     def _descend(self, dual: Dual, begin: int, end: int) -> None:
         for place in range(begin, end):
@@ -332,7 +330,5 @@ class _Clearing:
         return tuple(sorted(told))
 
     def _tell(self, what: str, done: int, of: int) -> None:
-        if self._stop is not None and self._stop():
-            raise Stopped
         if self._progress is not None:
             self._progress(what, done, of)

@@ -1,7 +1,7 @@
 """The answer to one currency of a round: solved outside any transaction, kept as its certificate."""
 
 import hmac
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -139,15 +139,13 @@ class Answer:
         return True
 
 
-def solve(
-    inputs: Inputs, *, secret: bytes, progress: Progress | None = None, stop: Callable[[], bool] | None = None
-) -> Solved:
+def solve(inputs: Inputs, *, secret: bytes, progress: Progress | None = None) -> Solved:
     """Clear a currency for the best of all, and prove it. The seed of lots is the round's."""
     stated = market_of(inputs)
     if not stated.assets:
         return Solved(stated.eligible)
     seed = bytes.fromhex(inputs.seed)
-    answer = clear(stated.market, seed=seed, progress=progress, stop=stop)
+    answer = clear(stated.market, seed=seed, progress=progress)
     document = certify(stated.market, answer, seed=seed, secret=salting(secret))
     return Solved(
         stated.eligible,

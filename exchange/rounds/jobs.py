@@ -46,7 +46,7 @@ def solve_round(services: Services, session: Session, payload: dict[str, Any]) -
         watch = _Watch(services, round_id, currency)
         secret = services.keyring.fingerprint_key
         inputs = inputs_of(data)
-        solved = solve(inputs, secret=secret, progress=watch.progress, stop=watch.stop)
+        solved = solve(inputs, secret=secret, progress=watch.progress)
         values = solved._asdict() | {"eligible_count": solved.eligible, "solved_at": services.clock.now(session)}
         del values["eligible"]
         session.execute(update(Clearing).filter_by(**keys, currency=currency).values(**values))
@@ -66,18 +66,16 @@ def apply_round(services: Services, session: Session, payload: dict[str, Any]) -
 
 
 class _Watch:
-    """Tells, in transactions of its own, how far a solver is, and stops it when its time is over."""
+    """Tells, in transactions of its own, how far a solver is, and ends one that has run away."""
 
     def __init__(self, services: Services, round_id: str, currency: str) -> None:
         self._services, self._key = services, {"round_id": round_id, "currency": currency}
         self._began = self._told = time.monotonic()
 
-    def stop(self) -> bool:
-        """Whether the solver has had its time."""
-        return time.monotonic() - self._began > SOLVE_SECONDS
-
     def progress(self, step: str, done: int, of: int) -> None:
-        """Note the step, if the last note is old enough."""
+        """Note the step, if the last note is old enough. Raises TimeoutError after `SOLVE_SECONDS`."""
+        if time.monotonic() - self._began > SOLVE_SECONDS:
+            raise TimeoutError(f"a solver ran for more than {SOLVE_SECONDS:.0f} s, at {step}")
         if time.monotonic() - self._told < TELL_SECONDS:
             return
         self._told = time.monotonic()

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from exchange.errors import Fault, InvalidRequest, Refusal
 from exchange.pools.rules import Candidate, FreeAsset, Price, keys_of, why_not_amounts
 
-SOLVE_SECONDS = 300.0
-"""So long a currency of a round is solved at most; then its best placement so far is the answer, marked incomplete."""
+SOLVE_SECONDS = 7_200.0
+"""A solver that runs for longer has run away: it leaves no answer. How near an answer is never depends on the clock."""
 
 
 class RoundRunning(Refusal):

@@ -39,7 +39,7 @@ class ClearingShown(ma.Schema):
     """One currency of a round. `outcome`: placed, nothing_placed, nothing_fits, no_mandates, no_assets, or solving.
 
     Value and bound are decimals: minor units times basis points times days. No placement is worth more than the bound.
-    An answer that is not `complete` was stopped by the clock.
+    An answer is `complete` but where a small market's search was at its count of steps before it was at an end.
     """
 
     currency = ma.fields.String(required=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, sparse
 
-from exchange.clearing import exact
+from exchange.clearing import exact, solve
 from exchange.clearing.certificate import certificate_bytes, certify, head_digest
 from exchange.clearing.explain import costs
 from exchange.clearing.market import Cap, Market, MarketMalformed
@@ -27,6 +27,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Branch and bound ends early: these tests ask for what is right, the benchmark for how near it is."""
     monkeypatch.setattr(exact, "NODES", 20)
     monkeypatch.setattr(exact, "GAP", 0.02)
+    monkeypatch.setattr(solve, "MOST_TRIES", 1)
 
 
 @cache
@@ -68,12 +69,11 @@ def test_the_bound_is_the_linear_optimum(count: int, funders: int, seed: int) ->
     assert answer.value <= answer.bound
 
 
-@pytest.mark.parametrize(("count", "funders", "seed", "gap"), [(300, 6, 1, 0.085), (2_000, 8, 3, 0.03)])
+@pytest.mark.parametrize(("count", "funders", "seed", "gap"), [(300, 6, 1, 0.08), (2_000, 8, 3, 0.03)])
 def test_an_answer_keeps_every_limit_and_is_near_its_bound(count: int, funders: int, seed: int, gap: float) -> None:
     """Checked by the certificate's integers, which share no code with the solver."""
     market, answer = cleared(count, funders, seed)
     assert checked(market, answer)["entries"] == len(answer.entries)
-    assert answer.complete
     assert answer.gap < gap
 
 
@@ -203,19 +203,21 @@ def test_one_limit_over_all_mandates() -> None:
     assert answer.entries
 
 
-@pytest.mark.parametrize("after", [0, 3, 12, 14])
+@pytest.mark.parametrize("after", [0, 3, 14])
 def test_stopped_half_way(after: int) -> None:
-    """The best so far, every limit kept, or nothing; and the answer says that it is not complete."""
-    market = make_market(2_000, 8, seed=3)
-    asked = []
+    """Whoever is told of the progress may end it, at any step: there is no answer, and nothing else is different."""
+    steps: list[str] = []
 
-    def stop() -> bool:
-        asked.append(1)
-        return len(asked) > after
+    def progress(step: str, _done: int, _of: int) -> None:
+        if len(steps) == after:
+            raise TimeoutError(step)
+        steps.append(step)
 
-    answer = clear(market, seed=b"1", stop=stop)
-    assert not answer.complete
-    checked(market, answer)
+    market, answer = cleared(2_000, 8, 3)
+    with pytest.raises(TimeoutError):
+        clear(market, seed=b"1", progress=progress)
+    assert len(steps) == after
+    assert clear(market, seed=b"1") == answer
 
 
 def test_what_a_limit_costs_is_what_more_of_it_brings() -> None:

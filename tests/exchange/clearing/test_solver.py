@@ -1,12 +1,10 @@
-"""The parts of the solver by themselves: what they promise when a market is large, split, or the clock runs out."""
+"""The parts of the solver by themselves: what they promise when a market is large, split, or the search ends by its count."""
 
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy import optimize
 
 from exchange.clearing import exact, solve
 from exchange.clearing.bound import Prices
@@ -85,11 +83,12 @@ def test_a_screen_that_keeps_too_many_pairs_halves_its_margin(monkeypatch: pytes
     """Whatever is dropped is further from its receivable's best than whatever is kept, and the bound stays."""
     dual, prices = priced()
     market = dual.rows.market
-    clearing = solve._Clearing(market, None, None)
+    clearing = solve._Clearing(market, None)
     clearing.prices = prices
-    every, bound = clearing._screen(None)
+    every, bound, _ = clearing._screen(None)
     monkeypatch.setattr(solve, "MOST_PAIRS", len(every) // 2)
-    fewer, same = clearing._screen(50_000.0)
+    fewer, same, margin = clearing._screen(50_000.0)
+    assert margin < 50_000.0
     assert 0 < len(fewer) <= len(every) // 2
     assert same == bound
     _, worth = Prices.of(dual.rows, prices).of_receivables(every)
@@ -101,19 +100,17 @@ def test_a_screen_that_keeps_too_many_pairs_halves_its_margin(monkeypatch: pytes
     assert below[kept].max() < below[~kept].min()
 
 
-def test_a_search_that_the_clock_stopped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Branch and bound out of time: the answer keeps every limit, and says that another run may differ."""
-    market = make_market(100, 3, seed=1)
-    full = optimize.milp
-
-    def hurried(*args: object, **kwargs: object) -> object:
-        done = full(*args, **{**kwargs, "options": {"node_limit": 5}})
-        return SimpleNamespace(x=done.x, status=exact.BY_CLOCK)
-
-    monkeypatch.setattr(optimize, "milp", hurried)
-    answer = clear(market, seed=b"1")
-    assert not answer.complete
-    assert answer.entries
+def test_a_search_that_was_at_its_count_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Branch and bound after one node, and at its end: both keep every limit, and only one is said to be complete."""
+    monkeypatch.setattr(solve, "MOST_TRIES", 1)
+    ends = []
+    for nodes, gap in ((1, 0.0), (10_000, 0.5)):
+        monkeypatch.setattr(exact, "NODES", nodes)
+        monkeypatch.setattr(exact, "GAP", gap)
+        answer = clear(make_market(300, 6, seed=1), seed=b"1")
+        assert answer.entries
+        ends.append(answer.complete)
+    assert ends == [False, True]
 
 
 def test_a_pool_below_its_least_size_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
