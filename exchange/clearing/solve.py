@@ -149,7 +149,6 @@ class _Clearing:
                 self._descend(sampled, begin, end)
                 if size < count:
                     self.prices = relax(sampled, self.prices, HEATS[end - 1])
-            del sampled
             last = self._dual(MIDDLE, count)
             self._descend(last, MILD - 1, len(HEATS))
         self.prices = Prices.of(self.rows, self.prices).floats()
