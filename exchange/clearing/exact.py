@@ -10,7 +10,7 @@ from exchange.clearing.rows import Floats, Rows
 MARGIN = 2e-6
 """How far below its limit a row has to stay, in its largest entry: HiGHS keeps limits to 1e-6."""
 FEW_NODES, FEW_GAP = 50, 2e-4
-NODES, GAP = 100, 1e-3
+NODES, GAP = 300, 1e-3
 """When the search for a whole market's placement ends."""
 AT_ITS_END = (0, 2)
 """The statuses of one that was not at its count of nodes first: the best is found, or there is none."""

@@ -75,7 +75,8 @@ class Polisher:
     def mend(self, mandate: int) -> int:
         """Take out what counts in broken limits, first what mends most for its worth; how many went.
 
-        What goes makes the pool smaller, which may break a share: then that is mended, until nothing is broken.
+        What goes makes the pool smaller, which may break a share: then that is mended, until nothing is broken in which
+        it has anything: a limit that mandates share may be broken by others alone, who mend it.
         """
         placement, gone = self.placement, 0
         while broken := placement.broken(mandate):
@@ -90,10 +91,12 @@ class Polisher:
                 then = np.maximum(-(self.uses[held] @ self.spread[:, sums]).toarray() - room, 0) @ fine
                 best = held[np.argmax((owed - then) / np.maximum(self.worth[held], 1))]
                 placement.move(int(self.pairs.receivable[best]), NOWHERE)
-            elif parts := placement.parts_of(mandate):
-                placement.take_part(parts[-1])
-            else:
-                placement.clear(mandate)
+                continue
+            parts = np.array(placement.parts_of(mandate), np.int64)
+            parts = parts[((self.uses[parts] @ self.spread[:, broken]).toarray() > 0).any(axis=1)]
+            if not len(parts):
+                break
+            placement.take_part(int(parts[-1]))
         return gone
 
     def room(self, sums: Ints) -> Floats:

@@ -42,7 +42,7 @@ WORTH_FILLING = 0.2
 """A pool that would have this part of its least size is filled up to it, if that can be; a smaller one is given up."""
 MOST_NEEDY = 5_000
 """Pairs of a mandate whose pool has to be filled up."""
-TRIED, MOST_TRIES, GOOD = 20_000, 6, 0.005
+TRIED, MOST_TRIES, GOOD = 20_000, 4, 0.005
 """Receivables that are rounded in all, hotter each time: a small market as often as it takes until the gap is good."""
 AWKWARD = 1_000
 """When more than one pair in so many can only be placed in parts, prices for placing whole are sought as well."""

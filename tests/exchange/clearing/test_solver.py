@@ -1,4 +1,4 @@
-"""The parts of the solver by themselves: what they promise of a market that is large, or split, or searched to a count."""
+"""The parts of the solver by themselves: what they promise of markets that are large, split, or searched to a count."""
 
 from dataclasses import replace
 from functools import cache
