@@ -297,19 +297,6 @@ def test_budgets_as_large_as_integers_are() -> None:
     assert len(given_to(inputs(assets, [wide, limited]))) == 6
 
 
-@pytest.mark.parametrize("steps", range(12))
-def test_stopped_at_any_step_it_keeps_every_limit(steps: int) -> None:
-    """Whatever was placed until then is proved, and marked incomplete."""
-    asked = iter([False] * steps)
-    assets = [free_asset(str(place), obligor=place % 3 + 1, face_minor=1_000 + place) for place in range(12)]
-    stated = inputs(assets, [candidate(budget_minor=5_000), candidate("n", funder_id="g", budget_minor=3_500)])
-    solved = solve(stated, secret=SECRET, stop=lambda: next(asked, True))
-    assert solved.certificate is not None
-    certificate.check(solved.certificate)
-    assert 0 <= (solved.value or 0) <= (solved.bound or 0)
-    assert solved.complete is (next(asked, None) is not None)
-
-
 def test_nothing_fits() -> None:
     """No mandate takes any asset: no certificate, nothing eligible; an obligor without a limit gets nothing."""
     assert answered(inputs([free_asset(related=True)], [candidate()])) == (Solved(0), [])

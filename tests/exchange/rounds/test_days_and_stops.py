@@ -1,4 +1,4 @@
-"""When a round is held, what it says while it runs, and what it leaves when its time is over."""
+"""When a round is held, what it says while it runs, and what a solver that ran away leaves."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,21 +63,22 @@ def test_progress_is_shown_while_it_runs(house: House, monkeypatch: pytest.Monke
     assert house.operator.get(f"/v1/rounds/{asked}")["matched_count"] == 1
 
 
-def test_a_round_over_its_time_leaves_no_offer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped before anything was placed: done, not complete, no offer; the next round places it."""
+def test_a_solver_that_ran_away_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended by its time: no answer at all, no offer, and the round is still open; done again, it gives its answer."""
     asset_id = ready(house)
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "SOLVE_SECONDS", -1.0)
         asked = house.operator.post("/v1/rounds", None)["round_id"]
-        house.run()
+        with pytest.raises(TimeoutError, match="a solver ran"):
+            house.run()
     shown = house.operator.get(f"/v1/rounds/{asked}")
     (cleared,) = shown["clearings"]
-    assert (shown["state"], cleared["outcome"], cleared["complete"]) == ("done", "nothing_placed", False)
+    assert (shown["state"], cleared["outcome"], cleared["complete"]) == ("open", "solving", None)
     assert (house.funders[0].get("/v1/offers")["items"], claims(house)) == ([], {asset_id: "free"})
     sound(house)
-    house.operator.post("/v1/rounds", None)
     house.run()
     assert claims(house) == {asset_id: "reserved"}
+    assert house.operator.get(f"/v1/rounds/{asked}")["state"] == "done"
     sound(house)
 
 
