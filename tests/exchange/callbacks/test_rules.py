@@ -271,3 +271,39 @@ def test_every_event_has_its_schema() -> None:
         assert not found["additionalProperties"]
     assert events.schema("payment.paid")["properties"]["reason"] == {"anyOf": [{"type": "string"}, {"type": "null"}]}
     assert "listing_id" not in events.schema("trade.settled")["required"]
+
+
+def leg(path: str, amount_minor: int, unit: str = "CNY") -> rules.Moved:
+    """What a transfer did to an account."""
+    return rules.Moved(path=path, unit=unit, amount_minor=amount_minor, moves=1, balance_minor=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "memo", "legs", "step"),
+    [
+        ("rcp_1/receipt", "receipt deposited", [leg("funder/fnd_1/cash", 5)], "deposited"),
+        ("rcp_1/receipt", "", [leg("funder/fnd_1/cash", 5)], "collected"),
+        ("rcp_1/receipt", "", [leg("funder/fnd_1/losses", -5)], "recovered"),
+        ("rcp_1/receipt", "", [leg("funder/fnd_2/losses", -5)], "collected"),
+        ("ofr_1/hold/void", "", [], "released"),
+        ("trd_1/anything", "", [], "traded"),
+        ("new_1/thing", "", [], "posted"),
+    ],
+)
+def test_the_step_of_a_transfer(key: str, memo: str, legs: list[rules.Moved], step: str) -> None:
+    """By the key under which it was posted; what was lost and comes back is a recovery, of whose loss it was."""
+    assert rules.settlement_type(key, memo, legs, "fnd_1") == f"settlement.{step}"
+
+
+def test_what_others_got_is_told_of_ones_own_transfers() -> None:
+    """With another funder in it, nobody learns what seller and exchange got."""
+    shared = [leg("funder/fnd_1/cash", -7), leg("seller/org_1", 5), leg("exchange/fees", 2)]
+    told = rules.moved_data(shared, funder_id="fnd_1")
+    assert (told["seller_minor"], told["fees_minor"], len(told["legs"])) == (5, 2, 1)
+    assert set(rules.moved_data([*shared, leg("funder/fnd_2/cash", -1)], funder_id="fnd_1")) == {"legs"}
+
+
+def test_a_cursor_that_is_no_moment_is_named() -> None:
+    """The refusal shows what was sent."""
+    (fault,) = rules.bad_place("yesterday").faults
+    assert (fault.code, fault.pointer) == ("bad_cursor", "/after")
