@@ -38,8 +38,8 @@ check: $(DEV) ## what CI runs: format, lint, types, imports, tests, coverage
 benchmark: $(DEV) ## measure against the floor; ONLY=name measures one, JSON=1 prints JSON lines
 	JSON=$(JSON) $(BIN)/python -m tests.benchmarks $(ONLY)
 
-faults-long: $(DEV) ## inject faults for minutes rather than seconds
-	$(BIN)/python -m pytest $(LONG) tests/faults
+faults-long: $(DEV) ## inject faults for minutes, lint the contract with foreign linters
+	$(BIN)/python -m pytest $(LONG) tests/faults tests/interop
 
 replay-long: $(DEV) ## live through months of the real files beside the checkout, where there are any
 	$(BIN)/python -m pytest $(LONG) tests/exchange/replay

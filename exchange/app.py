@@ -172,7 +172,7 @@ def _measure(response: Response) -> Response:
     return response
 
 
-BEARER = "From POST /oauth/token, verified as RFC 8725 asks: one algorithm, one type, issuer, audience and lifetime."
+BEARER = "From POST /oauth/token, verified as RFC8725 asks: one algorithm, one type, issuer, audience and lifetime."
 TOKEN = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": BEARER}
 
 

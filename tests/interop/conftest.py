@@ -18,7 +18,10 @@ from tests.exchange.premises import premises
 REQUIRED = os.environ.get("EXCHANGE_INTEROP") == "required"
 """Where this is set, what cannot be had fails instead of being skipped."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "exchange-interop"
-NPM = ("jose@6.2", "@sd-jwt/core@0.10", "canonicalize@2.1", "oauth4webapi@3.8")
+NPM = (
+    *("jose@6.2", "@sd-jwt/core@0.10", "canonicalize@2.1", "oauth4webapi@3.8"),
+    *("@stoplight/spectral-cli@6.16", "@stoplight/spectral-owasp-ruleset@2.0", "@redocly/cli@2.77"),
+)
 AICS_TLOG = "aics-tlog==0.2.1"
 GO_MODULES = Path("/usr/share/gocode")
 """Where Debian keeps the sources of golang-golang-x-mod-dev."""
