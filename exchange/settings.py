@@ -99,31 +99,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         client_certificates=_flag(env, "EXCHANGE_CLIENT_CERTIFICATES"),
         signed_commitments=_flag(env, "EXCHANGE_SIGNED_COMMITMENTS"),
         requests_a_minute=_positive(
-            "EXCHANGE_REQUESTS_A_MINUTE",
-            env.get("EXCHANGE_REQUESTS_A_MINUTE"),
-            default=REQUESTS_A_MINUTE,
-            of="requests a client may send",
+            env, "EXCHANGE_REQUESTS_A_MINUTE", REQUESTS_A_MINUTE, of="requests a client may send"
         ),
         payment_rail=_rail(env.get("EXCHANGE_PAYMENT_RAIL", "files")),
-        statement_bytes=_positive(
-            "EXCHANGE_STATEMENT_BYTES",
-            env.get("EXCHANGE_STATEMENT_BYTES"),
-            default=STATEMENT_BYTES,
-            of="bytes a file may have",
-        ),
+        statement_bytes=_positive(env, "EXCHANGE_STATEMENT_BYTES", STATEMENT_BYTES, of="bytes a file may have"),
         calendars=_calendars(env.get("EXCHANGE_CALENDARS", "")),
-        retention_years=_positive(
-            "EXCHANGE_RETENTION_YEARS",
-            env.get("EXCHANGE_RETENTION_YEARS"),
-            default=RETENTION_YEARS,
-            of="years the law has personal data kept",
-        ),
+        retention_years=_positive(env, "EXCHANGE_RETENTION_YEARS", RETENTION_YEARS, of="years personal data is kept"),
         sandbox_server=_database_url(env.get("EXCHANGE_SANDBOX_SERVER"), name="EXCHANGE_SANDBOX_SERVER"),
         sandboxes_a_funder=_positive(
-            "EXCHANGE_SANDBOXES_A_FUNDER",
-            env.get("EXCHANGE_SANDBOXES_A_FUNDER"),
-            default=SANDBOXES_A_FUNDER,
-            of="sandboxes a funder may have",
+            env, "EXCHANGE_SANDBOXES_A_FUNDER", SANDBOXES_A_FUNDER, of="sandboxes a funder has"
         ),
     )
 
@@ -181,7 +165,8 @@ def _integer(name: str, value: str) -> int:
         raise SettingsError(f"{name} is {value!r}: write a whole number") from None
 
 
-def _positive(name: str, value: str | None, *, default: int, of: str) -> int:
+def _positive(env: Mapping[str, str], name: str, default: int, *, of: str) -> int:
+    value = env.get(name)
     number = default if value is None else _integer(name, value)
     if number < 1:
         raise SettingsError(f"{name} is {value!r}: write how many {of}")

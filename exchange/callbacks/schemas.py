@@ -5,25 +5,21 @@ import marshmallow as ma
 from exchange.bulk import ItemResult
 from exchange.callbacks.events import DATA
 from exchange.paging import DEFAULT_LIMIT, MAX_LIMIT
-from exchange.schemas import MAX_MINOR, PageQuery, QueryInteger, Schema, Text
+from exchange.schemas import MAX_MINOR, Boolean, Integer, Moment, OneOf, PageQuery, QueryInteger, Schema, Text
 
 
 class EndpointBody(Schema):
     """Where to send callbacks, and how."""
 
     url = Text(500, required=True, metadata={"example": "https://funder.example/callbacks"})
-    heartbeat_seconds = ma.fields.Integer(
-        strict=True,
+    heartbeat_seconds = Integer(
+        10,
+        86_400,
         allow_none=True,
-        validate=ma.validate.Range(10, 86_400),
         metadata={"description": "So often the last sequence is sent; null: never. 300 unless told"},
     )
-    per_minute = ma.fields.Integer(
-        strict=True, allow_none=True, validate=ma.validate.Range(1, 1_000_000), metadata={"description": "At most"}
-    )
-    ordered = ma.fields.Boolean(
-        truthy={True}, falsy={False}, metadata={"description": "Nothing of an asset while something before it waits"}
-    )
+    per_minute = Integer(1, 1_000_000, allow_none=True, metadata={"description": "At most"})
+    ordered = Boolean(metadata={"description": "Nothing of an asset while something before it waits"})
 
 
 class EndpointSecret(Schema):
@@ -65,7 +61,7 @@ class EndpointState(Schema):
 class SwitchBody(Schema):
     """Whether callbacks are sent, or held."""
 
-    enabled = ma.fields.Boolean(required=True, truthy={True}, falsy={False})
+    enabled = Boolean(required=True)
 
 
 class Switched(Schema):
@@ -84,8 +80,8 @@ class RotatedSecret(Schema):
 class EventRecoveryBody(Schema):
     """From when to when (by the events' own timestamps), both included."""
 
-    since = ma.fields.AwareDateTime(required=True)
-    until = ma.fields.AwareDateTime(required=True)
+    since = Moment(required=True)
+    until = Moment(required=True)
 
 
 class EventsRecovered(Schema):
@@ -103,7 +99,7 @@ class Resent(Schema):
 class ExampleBody(Schema):
     """Of which type."""
 
-    type = ma.fields.String(required=True, validate=ma.validate.OneOf(sorted(DATA)))
+    type = OneOf(*sorted(DATA), required=True)
 
 
 class ExampleAsked(Schema):
@@ -167,8 +163,8 @@ class Feed(Schema):
 class SettlementAnswerSchema(Schema):
     """A funder's word on one settlement event."""
 
-    sequence = ma.fields.Integer(required=True, strict=True, validate=ma.validate.Range(1, MAX_MINOR))
-    answer = ma.fields.String(required=True, validate=ma.validate.OneOf(["acknowledged", "disputed"]))
+    sequence = Integer(1, MAX_MINOR, required=True)
+    answer = OneOf("acknowledged", "disputed", required=True)
     reason = Text(500, load_default=None, metadata={"description": "Of who disputes"})
 
 

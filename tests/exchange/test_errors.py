@@ -273,7 +273,7 @@ def test_paths_to_nothing(callers: Callers, name: str) -> None:
     with callers.nothing_stored("idempotency_outcome"):  # that there is no such offer is an answer, and kept
         for part in ("asset_id", "offer_id", "mandate_id", "originator_id", "kind", "claim_id"):
             for junk in PATHS:
-                path = operation.at(**{part: junk}) + operation.query
+                path = operation.at(business_date=junk, **{part: junk}) + operation.query
                 assert check_problem(callers.send(operation, path=path), 404)["code"] == "not_found"
 
 

@@ -62,8 +62,9 @@ def seen(client: Client, **query: object) -> list[str]:
 def hidden(client: Client, asset_id: str) -> bool:
     """Whether the asset is, for this client, one that never was: every way to it answers as for an invented id."""
     for path in ("/v1/assets/{}", "/v1/assets/{}/records"):
-        problem = client.refused("GET", path.format(asset_id))
-        assert problem == client.refused("GET", path.format(UNKNOWN))
+        problem, unknown = (client.refused("GET", path.format(one)) for one in (asset_id, UNKNOWN))
+        assert problem.pop("instance") != unknown.pop("instance")
+        assert problem == unknown
         assert problem["status"] == 404
     return asset_id not in seen(client)
 
