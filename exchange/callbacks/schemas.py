@@ -165,7 +165,7 @@ class SettlementAnswerSchema(Schema):
 
     sequence = Integer(1, MAX_MINOR, required=True)
     answer = OneOf("acknowledged", "disputed", required=True)
-    reason = Text(500, load_default=None, metadata={"description": "Of who disputes"})
+    reason = Text(500, metadata={"description": "Of who disputes"})
 
 
 class SettlementAnswersSchema(Schema):

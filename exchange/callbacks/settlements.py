@@ -5,15 +5,17 @@ A trigger on the legs of the books writes the outbox row; so nothing that moves 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from exchange.callbacks import rules
 from exchange.callbacks.rules import Moved
 from exchange.errors import Fault, Refused
+from exchange.schemas import MAX_MINOR
 
 PROVE = text("""
     INSERT INTO settlement_proof (transfer_key, pending_id, asset_id)
@@ -75,9 +77,14 @@ class Proof(NamedTuple):
 class AnswerItem(msgspec.Struct, forbid_unknown_fields=True):
     """A funder's word on one settlement event."""
 
-    sequence: int
+    sequence: Annotated[int, Meta(ge=1, le=MAX_MINOR)]
     answer: Literal["acknowledged", "disputed"]
-    reason: str | None = None
+    reason: Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,500}\Z")] | UnsetType = UNSET
+
+    @property
+    def why(self) -> str | None:
+        """The reason, where there is one."""
+        return None if isinstance(self.reason, UnsetType) else self.reason
 
 
 def prove(session: Session, *, proofs: Iterable[Proof]) -> None:
@@ -130,12 +137,12 @@ def answer(
     for index, item in items:
         refused = _refused(index, item, standing)
         results[index] = refused
-        if refused is None and standing[item.sequence] != (item.answer, item.reason):
-            standing[item.sequence] = (item.answer, item.reason)
+        if refused is None and standing[item.sequence] != (item.answer, item.why):
+            standing[item.sequence] = (item.answer, item.why)
             fresh[item.sequence] = item
     if fresh:
         columns = {"sequences": list(fresh), "answers": [one.answer for one in fresh.values()]}
-        columns |= {"reasons": [one.reason for one in fresh.values()]}
+        columns |= {"reasons": [one.why for one in fresh.values()]}
         session.execute(ANSWER, columns | {"funder_id": funder_id, "client_id": client_id, "now": now})
     return results
 
@@ -144,10 +151,10 @@ def _refused(index: int, item: AnswerItem, standing: Mapping[int, tuple[str | No
     at = f"/items/{index}"
     if item.sequence not in standing:
         return 404, Fault("not_found", f"{at}/sequence", "no such settlement event", item.sequence)
-    if (item.answer == "disputed") != bool(item.reason):
-        return 422, Fault("reason_missing", f"{at}/reason", "who disputes says why, nobody else", item.reason)
+    if (item.answer == "disputed") != bool(item.why):
+        return 422, Fault("reason_missing", f"{at}/reason", "who disputes says why, nobody else", item.why)
     before, reason = standing[item.sequence]
-    if (before == "acknowledged" != item.answer) or (before == item.answer and reason != item.reason):
+    if (before == "acknowledged" != item.answer) or (before == item.answer and reason != item.why):
         return 409, Fault("already_answered", f"{at}/answer", f"it is {before}", item.answer)
     return None
 

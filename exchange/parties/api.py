@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from exchange import jose
 from exchange.auth import Role
-from exchange.errors import Fault, InvalidRequest
+from exchange.errors import InvalidRequest
 from exchange.http import Call, Room
 from exchange.parties import actions, clients
+from exchange.parties.clients import check_key
 from exchange.parties.rules import obligor_faults
 from exchange.parties.schemas import (
     ClientCreated,
@@ -24,7 +24,6 @@ from exchange.parties.schemas import (
     SubjectQuery,
 )
 from exchange.parties.signatures import signed_requests
-from ledger.keys import KeyRefused
 
 room = Room("parties", __name__, url_prefix="/v1", description="Originators and funders")
 
@@ -34,7 +33,7 @@ room = Room("parties", __name__, url_prefix="/v1", description="Originators and 
 )
 def create_originator(call: Call) -> dict[str, Any]:
     """Enter an originator and its first client."""
-    _check_key(call.body["public_jwk"])
+    check_key(call.body["public_jwk"])
     originator_id = actions.register_originator(
         call.session, name=call.body["name"], now=call.now, entropy=call.services.entropy
     )
@@ -44,7 +43,7 @@ def create_originator(call: Call) -> dict[str, Any]:
 @room.operation("/funders", method="POST", roles=[Role.OPERATOR], body=NewParty, result=FunderCreated, status=201)
 def create_funder(call: Call) -> dict[str, Any]:
     """Enter a funder and its first client."""
-    _check_key(call.body["public_jwk"])
+    check_key(call.body["public_jwk"])
     funder_id, deposit_reference = actions.register_funder(
         call.session, name=call.body["name"], now=call.now, entropy=call.services.entropy
     )
@@ -55,7 +54,7 @@ def create_funder(call: Call) -> dict[str, Any]:
 @room.operation("/partners", method="POST", roles=[Role.OPERATOR], body=NewParty, result=PartnerCreated, status=201)
 def create_partner(call: Call) -> dict[str, Any]:
     """Enter another platform, which may ask and claim by blind marks, and its first client."""
-    _check_key(call.body["public_jwk"])
+    check_key(call.body["public_jwk"])
     partner_id = actions.register_partner(
         call.session, name=call.body["name"], now=call.now, entropy=call.services.entropy
     )
@@ -72,7 +71,7 @@ def create_partner(call: Call) -> dict[str, Any]:
 )
 def create_originator_client(call: Call, originator_id: str) -> dict[str, Any]:
     """Enter one more client of an originator, such as the second pair of eyes."""
-    _check_key(call.body["public_jwk"])
+    check_key(call.body["public_jwk"])
     client_id = actions.add_client(
         call.session,
         originator_id=originator_id,
@@ -86,7 +85,7 @@ def create_originator_client(call: Call, originator_id: str) -> dict[str, Any]:
 @room.operation("/obligors", method="POST", roles=[Role.OPERATOR], body=NewObligor, result=ObligorCreated, status=201)
 def create_obligor(call: Call) -> dict[str, Any]:
     """Enter a client with which an obligor answers for itself."""
-    _check_key(call.body["public_jwk"])
+    check_key(call.body["public_jwk"])
     company_id, client_id = actions.register_obligor(
         call.session,
         company=_company(call.body),
@@ -110,7 +109,7 @@ def list_client_keys(call: Call) -> dict[str, Any]:
 )
 def add_client_key(call: Call) -> dict[str, Any]:
     """Enter the next key of your client; both are good until you retire the old one."""
-    _check_key(call.body["public_jwk"])
+    check_key(call.body["public_jwk"])
     jwk = call.body["public_jwk"]
     return {"thumbprint": clients.add_key(call.session, client_id=call.caller.client_id, public_jwk=jwk, now=call.now)}
 
@@ -173,15 +172,3 @@ def _company(body: dict[str, Any]) -> actions.CompanyKey:
     if faults:
         raise InvalidRequest("The company cannot be entered.", faults=tuple(faults))
     return actions.CompanyKey(body["scheme"], body.get("originator_id", ""), body["value"])
-
-
-def _check_key(public_jwk: dict[str, str]) -> None:
-    try:
-        jose.public_key(public_jwk)
-    except KeyRefused as error:
-        fault = Fault(error.code, "/public_jwk/x", str(error), public_jwk["x"])
-    except jose.KeyUnusable as error:
-        fault = Fault("unusable_key", "/public_jwk", str(error))
-    else:
-        return
-    raise InvalidRequest("The public key cannot be used.", faults=(fault,))

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from exchange import jose
 from exchange.auth import Role
 from exchange.entropy import Entropy
-from exchange.errors import NotFound, Refusal
+from exchange.errors import Fault, InvalidRequest, NotFound, Refusal
 from exchange.ids import new_id
 from exchange.parties.models import ApiClient, ClientKey
+from ledger.keys import KeyRefused
 
 MOST_KEYS = 5
 """Live keys of one client: the old one and the next, and room for a second site."""
@@ -72,6 +73,19 @@ def check_new_key(session: Session, *, party_id: str | None, public_jwk: Mapping
     )
     if session.execute(query).first() is not None:
         raise KeyInUse("Give each client a key of its own, and each time a new one.")
+
+
+def check_key(public_jwk: Mapping[str, Any]) -> None:
+    """Refuse (`InvalidRequest`) a key in a body that is none, or too weak, by its own code and at its member."""
+    try:
+        jose.public_key(public_jwk)
+    except KeyRefused as error:
+        fault = Fault(error.code, "/public_jwk/x", str(error), public_jwk["x"])
+    except jose.KeyUnusable as error:
+        fault = Fault("unusable_key", "/public_jwk", str(error))
+    else:
+        return
+    raise InvalidRequest("The public key cannot be used.", faults=(fault,))
 
 
 def add_key(session: Session, *, client_id: str, public_jwk: Mapping[str, Any], now: datetime) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from exchange.auth import Role
 from exchange.http import Call, Room
 from exchange.paging import BadCursor, decode_cursor
+from exchange.parties.clients import check_key
 from exchange.sandbox import actions, queries, rules
 from exchange.sandbox import schemas as wire
 from exchange.sandbox.models import Sandbox
@@ -28,6 +29,8 @@ Shown = dict[str, Any]
 )
 def create_sandbox(call: Call) -> Shown:
     """Ask for an exchange of your own. It is `making` for a moment, then `open`."""
+    if "public_jwk" in call.body:
+        check_key(call.body["public_jwk"])
     row = actions.ask(
         call.session,
         services=call.services,
