@@ -50,4 +50,4 @@ def lived(name: str, first_day: date, server_url: str, *, run_off_days: int = RU
     assert told["assets"]["submitted"] + sum(summary.submissions["refused_by_code"].values()) == rows["live"]
     assert told["assets"]["financed"] > 0
     assert told["lateness"]["settled"] > 0
-    assert summary.callbacks["counts"]["verified"] == told["callbacks"]["published"] > 0
+    assert summary.callbacks["counts"]["in_order"] == told["callbacks"]["published"] > 0  # some may come twice
