@@ -1,5 +1,6 @@
 """What every operation keeps, whatever it does: ids of requests, filters, documents that are replaced, farewells."""
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -69,6 +70,11 @@ def check_match(session: Session, read: Callable[[], Response]) -> None:
         raise PreconditionRequired("Read it, and send its ETag as If-Match.")
     if tag not in request.if_match:
         raise PreconditionFailed("Somebody replaced it since you read it.", headers={"ETag": f'"{tag}"'})
+
+
+def repr_digest(sha256: bytes) -> str:
+    """The `Repr-Digest` of a file that is downloaded (RFC 9530), from its SHA-256."""
+    return f"sha-256=:{base64.b64encode(sha256).decode()}:"
 
 
 def instance() -> str:

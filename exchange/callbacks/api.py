@@ -11,6 +11,7 @@ from exchange.bulk import read_items
 from exchange.callbacks import actions, days, endpoints, queries, rules, settlements
 from exchange.callbacks import schemas as wire
 from exchange.clock import system_now
+from exchange.conventions import repr_digest
 from exchange.errors import NotFound
 from exchange.http import Call, Room
 from exchange.paging import decode_cursor, encode_cursor
@@ -226,7 +227,7 @@ def _file(call: Call, business_date: str) -> days.DayFile:
 
 def _download(content: bytes, digest: str, day: str, kind: str) -> Response:
     name = f'attachment; filename="settlements-{day}.{"csv" if kind == CSV else "ndjson"}"'
-    headers = {"Content-Disposition": name, "Digest-Sha256": digest}
+    headers = {"Content-Disposition": name, "Repr-Digest": repr_digest(bytes.fromhex(digest))}
     return Response(content, content_type=f"{kind}; charset=utf-8" if kind == CSV else kind, headers=headers)
 
 

@@ -1,6 +1,5 @@
 """Reports as files: written batch by batch to a temporary file, with the digest that its answer names."""
 
-import base64
 import csv
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +9,8 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from flask import Response
+
+from exchange.conventions import repr_digest
 
 CHUNK_BYTES = 1 << 16
 TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -53,7 +54,7 @@ def answer(name: str, form: str, columns: Mapping[str, str], batches: Batches) -
     response.call_on_close(file.close)
     response.headers["Content-Length"] = str(size)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
-    response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
+    response.headers["Repr-Digest"] = repr_digest(digest.digest())
     return response
 
 

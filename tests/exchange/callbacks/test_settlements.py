@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from exchange.callbacks import days
+from exchange.conventions import repr_digest
 from tests.exchange.house import House, mandate, receipt, receivable
 from tests.exchange.settlement.book import own_house
 
@@ -21,7 +22,7 @@ BOOKED = text("""
 
 @pytest.fixture(scope="module")
 def market(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A purchase, a part payment, a credit note, a write-off that is recovered, a withdrawal: two funders, one life."""
+    """Two funders with money, of whom one buys three assets: what is paid on them, each test says."""
     with own_house(server_url, tmp_path_factory.mktemp("settled"), funders=2) as house:
         house.only("funding", "pools", "rounds", "callbacks")
         for funder in (0, 1):
@@ -151,8 +152,10 @@ def test_a_day_is_closed_once_and_for_ever(market: House) -> None:
     closed = [one for one in market.events(0, settlements=True) if one["type"] == "settlement.day_closed"]
     told = closed[0]["data"]
     path = f"/v1/settlement-days/{told['business_date']}"
-    content = bank.call("GET", path).get_data()
+    answer = bank.call("GET", path)
+    content = answer.get_data()
     assert hashlib.sha256(content).hexdigest() == told["digest"]
+    assert answer.headers["Repr-Digest"] == repr_digest(hashlib.sha256(content).digest())
     assert hashlib.sha256(bank.call("GET", f"{path}/csv").get_data()).hexdigest() == told["csv_digest"]
     opening, *events, closing = map(json.loads, content.splitlines())
     assert opening["positions"] == {}
